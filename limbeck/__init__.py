@@ -1,0 +1,35 @@
+"""limbeck shrinks an image classifier: it distils any teacher into a small student, and measures what it was worth.
+
+    limbeck.run(limbeck.recipes.digits())                        # everything
+    limbeck.objectives.kd_loss(student, teacher, temperature=4)  # the maths, in anyone's loop
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from limbeck import data, models, objectives, recipes
+    from limbeck.errors import LimbeckError
+    from limbeck.experiment import Result, run
+    from limbeck.recipes import Recipe
+
+_HOMES = {
+    "LimbeckError": "limbeck.errors",
+    "Recipe": "limbeck.recipes",
+    "Result": "limbeck.experiment",
+    "run": "limbeck.experiment",
+}
+_ROOMS = ("data", "models", "objectives", "recipes")
+
+__all__ = ["LimbeckError", "Recipe", "Result", "data", "models", "objectives", "recipes", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used, so that `limbeck --help` need not wait for torch."""
+    if name in _ROOMS:
+        return importlib.import_module(f"limbeck.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'limbeck' has no attribute {name!r}")

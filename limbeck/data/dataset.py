@@ -1,0 +1,149 @@
+"""A data set that lies in memory, and the split held out of it for selection."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from limbeck.errors import LimbeckError
+from limbeck.streams import derive
+
+_CHUNK = 8192
+
+Triple = tuple[float, float, float]
+
+
+class Dataset:
+    """Pictures and labels, resident on one device.
+
+    Args:
+        name: what reports call it.
+        classes: the names of the classes, in the order of the labels.
+        images: uint8 (N, H, W, 3).
+        labels: int64 (N,), each below ``len(classes)``; -1 for a picture without a label.
+
+    Raises:
+        LimbeckError: a wrong dtype or shape, or a label that names no class.
+    """
+
+    def __init__(self, name: str, classes: tuple[str, ...], images: Tensor, labels: Tensor) -> None:
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+            raise LimbeckError(
+                f"{name}: images must be uint8 (N, H, W, 3), not {_describe(images)}. "
+                "Repeat a grey channel three times; put channels last with .permute(0, 2, 3, 1)."
+            )
+        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+            raise LimbeckError(f"{name}: labels must be int64 ({len(images)},), one an image, not {_describe(labels)}.")
+        least, most = (int(labels.min()), int(labels.max())) if len(labels) else (-1, -1)
+        if least < -1 or most >= len(classes):
+            raise LimbeckError(
+                f"{name}: labels run from {least} to {most}, but there are {len(classes)} classes: "
+                f"give 0 to {len(classes) - 1}, or -1 for a picture without a label."
+            )
+        self.name, self.classes = name, tuple(classes)
+        self.images, self.labels = images.contiguous(), labels.to(images.device)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r}, {len(self):,} pictures of {self.image_shape}, {len(self.classes)} classes)"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, 3) of every picture."""
+        height, width, channels = self.images.shape[1:]
+        return height, width, channels
+
+    @property
+    def device(self) -> torch.device:
+        return self.images.device
+
+    def fetch(self, indices: Tensor) -> Tensor:
+        """The pictures at ``indices`` (int64, (B,)), in that order: uint8 (B, H, W, 3) on this data set's device."""
+        return self.images.index_select(0, indices.to(self.device))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The SHA-256 of shape, pixels, labels and classes, in hexadecimal: equal exactly where the data are equal."""
+        state = hashlib.sha256(repr((tuple(self.images.shape), self.classes)).encode())
+        state.update(memoryview(self.images.cpu().numpy()))
+        state.update(memoryview(self.labels.cpu().numpy().astype("<i8")))
+        return state.hexdigest()
+
+    def to(self, device: torch.device | str) -> Self:
+        """This data set on ``device``; itself where it lies there already."""
+        images = self.images.to(device)
+        if images is self.images:
+            return self
+        moved = type(self)(self.name, self.classes, images, self.labels)
+        if "fingerprint" in self.__dict__:
+            moved.fingerprint = self.fingerprint
+        return moved
+
+    def subset(self, indices: Tensor) -> Self:
+        """The data set of the pictures at ``indices`` (int64), in that order."""
+        return type(self)(self.name, self.classes, self.fetch(indices), self.labels[indices.to(self.device)])
+
+    def statistics(self) -> tuple[Triple, Triple]:
+        """Mean and standard deviation of each channel, of pixels in [0, 1], worked out in integers.
+
+        Raises:
+            LimbeckError: there are no pictures.
+        """
+        if not len(self):
+            raise LimbeckError(f"{self.name}: no pictures, so no mean and deviation. Give at least one.")
+        histogram = torch.zeros(3, 256, dtype=torch.int64)
+        for chunk in torch.arange(len(self)).split(_CHUNK):
+            pixels = self.fetch(chunk).flatten(0, 2)
+            histogram += torch.stack([torch.bincount(channel, minlength=256) for channel in pixels.unbind(1)]).cpu()
+        values = torch.arange(256)
+        counts, sums = histogram.sum(1).tolist(), (histogram * values).sum(1).tolist()
+        squares = (histogram * values.square()).sum(1).tolist()
+        mean = [total / (255 * n) for n, total in zip(counts, sums, strict=True)]
+        deviation = [math.sqrt(n * s - t * t) / (255 * n) for n, t, s in zip(counts, sums, squares, strict=True)]
+        return (mean[0], mean[1], mean[2]), (deviation[0], deviation[1], deviation[2])
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def hold_out(dataset: Dataset, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Divides a data set into the pictures kept for training and ``count`` pictures held out for selection.
+
+    Every class is held out in proportion, as near as whole pictures allow; pictures without a label count as one more
+    class. The division depends on the labels, ``count`` and ``seed`` alone, and is the same on every machine.
+
+    Returns:
+        (kept, held): indices, int64 on the CPU, each sorted.
+
+    Raises:
+        LimbeckError: ``count`` is negative, or leaves no picture to train on.
+    """
+    total = len(dataset)
+    if not 0 <= count < total:
+        raise LimbeckError(
+            f"cannot hold {count:,} pictures out of the {total:,} of {dataset.name}: give 0 to {max(total - 1, 0):,}."
+        )
+    labels = dataset.labels.cpu().numpy()
+    keys = np.random.Philox(derive(seed, "hold out")).random_raw(total)  # numpy promises this stream for good (NEP 19)
+    strata = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    quotas = _quotas([len(stratum) for stratum in strata], count)
+    held = np.zeros(total, bool)
+    for stratum, quota in zip(strata, quotas, strict=True):
+        held[stratum[np.argsort(keys[stratum], kind="stable")[:quota]]] = True
+    return torch.from_numpy(np.flatnonzero(~held)), torch.from_numpy(np.flatnonzero(held))
+
+
+def _quotas(sizes: list[int], count: int) -> list[int]:
+    """``count`` shared out in proportion to ``sizes``, rounded by the largest remainder."""
+    quotas, remainders = zip(*(divmod(count * size, sum(sizes)) for size in sizes), strict=True)
+    largest = sorted(range(len(sizes)), key=lambda at: (-remainders[at], at))[: count - sum(quotas)]
+    return [quota + (at in largest) for at, quota in enumerate(quotas)]

@@ -1,0 +1,181 @@
+"""Views: augmented pictures as a pure function of (view seed, epoch, sample index).
+
+No view depends on hidden state, on the batch it falls in, or on the device, so any epoch can be made again: the
+teacher's outputs can be stored and replayed, and a run can continue exactly where it stopped.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+import tyro
+from pydantic import Field
+from torch import Tensor
+from torchvision.transforms import v2
+
+from limbeck.spec import Spec
+from limbeck.streams import derive
+
+_DRAWS = 512
+_GREY = 128
+
+
+class RandAugment(Spec):
+    """RandAugment (Cubuk, Zoph, Shlens, Le, CVPR Workshops 2020), from torchvision."""
+
+    name: Annotated[Literal["randaugment"], tyro.conf.Suppress] = "randaugment"
+    operations: int = Field(2, ge=1, le=10, description="Operations applied one after another.")
+    magnitude: int = Field(9, ge=0, le=30, description="Strength of every operation, 0 to 30.")
+
+    def build(self) -> v2.Transform:
+        """The torchvision transform."""
+        return v2.RandAugment(self.operations, self.magnitude)
+
+
+class AutoAugment(Spec):
+    """AutoAugment (Cubuk, Zoph, Mane, Vasudevan, Le, CVPR 2019), from torchvision."""
+
+    name: Annotated[Literal["autoaugment"], tyro.conf.Suppress] = "autoaugment"
+    learned_on: Literal["cifar10", "imagenet", "svhn"] = Field("cifar10", description="Data the policy was learned on.")
+
+    def build(self) -> v2.Transform:
+        """The torchvision transform."""
+        return v2.AutoAugment(v2.AutoAugmentPolicy(self.learned_on))
+
+
+class TrivialAugment(Spec):
+    """TrivialAugmentWide (Müller, Hutter, ICCV 2021), from torchvision."""
+
+    name: Annotated[Literal["trivialaugment"], tyro.conf.Suppress] = "trivialaugment"
+
+    def build(self) -> v2.Transform:
+        """The torchvision transform."""
+        return v2.TrivialAugmentWide()
+
+
+Policy = RandAugment | AutoAugment | TrivialAugment
+
+
+class Views(Spec):
+    """How training pictures are augmented. Everything off gives the pictures as they are."""
+
+    crop: int = Field(4, ge=0, description="Pixels of padding on each side from which a random crop is taken; 0 is off.")
+    padding: Literal["zeros", "reflect"] = Field("zeros", description="What the padding is filled with.")
+    flip: bool = Field(True, description="Mirror left and right with probability one half.")
+    policy: Policy | None = Field(None, description="none, randaugment, autoaugment or trivialaugment.")
+    cutout: int = Field(0, ge=0, description="Side in pixels of one grey square (DeVries and Taylor 2017); 0 is off.")
+
+
+def random_integers(key: tuple[int | str, ...], index: Tensor, below: int) -> Tensor:
+    """Uniform integers that depend on nothing but the key and each index.
+
+    Args:
+        key: names the stream, for example (view seed, epoch, purpose).
+        index: (B,) int64 sample indices.
+        below: exclusive upper bound, at most 2**24 (the bias stays under 2**-8 of a count in 2**32).
+
+    Returns:
+        (B,) int64 in [0, below), the same on every device.
+    """
+    word = derive(*key)
+    return _mixed(_mixed(index ^ (word & 0xFFFFFFFF)) ^ (word >> 32)) % below
+
+
+def _mixed(x: Tensor) -> Tensor:
+    """The 32-bit finaliser of MurmurHash3 (Appleby), in int64 arithmetic."""
+    low = 0xFFFFFFFF
+    x = x & low
+    x = ((x ^ (x >> 16)) * 0x85EBCA6B) & low
+    x = ((x ^ (x >> 13)) * 0xC2B2AE35) & low
+    return x ^ (x >> 16)
+
+
+def make_views(images_NHWC: Tensor, index: Tensor, views: Views, view_seed: int, epoch: int) -> Tensor:
+    """The views of some pictures in one epoch.
+
+    Args:
+        images_NHWC: (B, H, W, 3) uint8, the pictures named by ``index``.
+        index: (B,) int64 sample indices, on the same device.
+        views: what to do to them.
+        view_seed: shared by every training that must see the same views.
+        epoch: from 0.
+
+    Returns:
+        (B, 3, H, W) uint8 in channels_last memory format.
+    """
+    images_NHWC = _crop_and_flip(images_NHWC, index, views, view_seed, epoch)
+    if views.policy is not None:
+        images_NHWC = _augmented(images_NHWC, index, views.policy, view_seed, epoch)
+    if views.cutout:
+        images_NHWC = _cut_out(images_NHWC, index, views.cutout, view_seed, epoch)
+    return images_NHWC.permute(0, 3, 1, 2)
+
+
+def _crop_and_flip(images_NHWC: Tensor, index: Tensor, views: Views, view_seed: int, epoch: int) -> Tensor:
+    """Crop and flip as one gather of whole pixels, whose result is contiguous NHWC, that is, channels_last."""
+    if not (views.crop or views.flip):
+        return images_NHWC
+    count, height, width, channels = images_NHWC.shape
+    pad, device = views.crop, images_NHWC.device
+    rows = torch.arange(height, device=device).expand(count, height)
+    columns = torch.arange(width, device=device).expand(count, width)
+    if views.flip:
+        flipped = random_integers((view_seed, epoch, "flip"), index, 2).bool()
+        columns = torch.where(flipped[:, None], width - 1 - columns, columns)
+    if pad:
+        images_NHWC = _padded(images_NHWC, pad, views.padding)
+        rows = rows + random_integers((view_seed, epoch, "crop row"), index, 2 * pad + 1)[:, None]
+        columns = columns + random_integers((view_seed, epoch, "crop column"), index, 2 * pad + 1)[:, None]
+    tall, wide = images_NHWC.shape[1:3]
+    start = torch.arange(count, device=device) * (tall * wide)
+    pixel = (start[:, None] + rows * wide)[:, :, None] + columns[:, None, :]
+    return images_NHWC.reshape(-1, channels)[pixel]
+
+
+def _padded(images_NHWC: Tensor, pad: int, padding: str) -> Tensor:
+    if padding == "zeros":
+        return F.pad(images_NHWC, (0, 0, pad, pad, pad, pad))
+    height, width = images_NHWC.shape[1:3]
+    rows, columns = (_reflected(size, pad, images_NHWC.device) for size in (height, width))
+    return images_NHWC[:, rows][:, :, columns]
+
+
+def _reflected(size: int, pad: int, device: torch.device) -> Tensor:
+    """Indices of ``size + 2 * pad`` positions, mirrored at the first and last one."""
+    position = torch.arange(-pad, size + pad, device=device).abs()
+    return torch.where(position >= size, 2 * (size - 1) - position, position)
+
+
+def _augmented(images_NHWC: Tensor, index: Tensor, policy: Policy, view_seed: int, epoch: int) -> Tensor:
+    """Applies a policy. An epoch has 512 draws of it; each picture takes one, and pictures of a draw go through together."""
+    transform = policy.build()
+    draw = random_integers((view_seed, epoch, "draw"), index, _DRAWS)
+    by_draw = draw.argsort(stable=True)
+    sizes = torch.bincount(draw, minlength=_DRAWS).tolist()
+    result, start = torch.empty_like(images_NHWC), 0
+    with torch.random.fork_rng(devices=[]):
+        for number, size in enumerate(sizes):
+            if not size:
+                continue
+            chosen = by_draw[start : start + size]
+            start += size
+            # torchvision draws from the CPU's generator; the accelerator's, which dropout uses, is left alone.
+            torch.default_generator.manual_seed(derive(view_seed, epoch, "policy", number))
+            augmented_NCHW = transform(images_NHWC[chosen].permute(0, 3, 1, 2))
+            result[chosen] = augmented_NCHW.permute(0, 2, 3, 1)
+    return result
+
+
+def _cut_out(images_NHWC: Tensor, index: Tensor, side: int, view_seed: int, epoch: int) -> Tensor:
+    """Covers one square a picture, whose centre is uniform over the picture, so that it may reach over the edge."""
+    height, width = images_NHWC.shape[1:3]
+    device = images_NHWC.device
+    top = random_integers((view_seed, epoch, "cutout row"), index, height) - side // 2
+    left = random_integers((view_seed, epoch, "cutout column"), index, width) - side // 2
+    rows, columns = torch.arange(height, device=device), torch.arange(width, device=device)
+    in_rows = (rows >= top[:, None]) & (rows < top[:, None] + side)
+    in_columns = (columns >= left[:, None]) & (columns < left[:, None] + side)
+    covered = in_rows[:, :, None] & in_columns[:, None, :]
+    return torch.where(covered[..., None], _GREY, images_NHWC)

@@ -1,0 +1,36 @@
+"""The one exception that a user is meant to see, and how its messages are worded."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LimbeckError(Exception):
+    """A mistake that the user can mend.
+
+    The message says what is wrong, the offending value, the alternatives and what to type next. The command line
+    prints it without a traceback and exits with code 2.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like ``name``, or None when nothing is near."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return close[0] if close else None
+
+
+def unknown(kind: str, name: str, known: Iterable[str], then: str = "") -> LimbeckError:
+    """The error for a name that does not exist, with the nearest one and all the alternatives.
+
+    Args:
+        kind: what was looked up, in the singular ("model").
+        name: the name as the user typed it.
+        known: the names that exist.
+        then: a last sentence that says what to type next.
+    """
+    names = sorted(known)
+    near = nearest(name, names)
+    hint = f" Did you mean {near!r}?" if near else ""
+    message = f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}."
+    return LimbeckError(f"{message} {then}".rstrip())

@@ -1,0 +1,32 @@
+"""What a network says about every picture of a data set, as it is: no augmentation, in order."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from limbeck.data import Dataset
+from limbeck.training import Engine
+
+
+def predict(network: nn.Module, pictures: Dataset, engine: Engine, at_once: int = 1000) -> Tensor:
+    """The logits of a network in eval mode.
+
+    Args:
+        network: takes float pictures in [0, 1]; its mode is put back afterwards.
+        pictures: on the engine's device.
+        engine: device and precision.
+        at_once: pictures that go through the network together.
+
+    Returns:
+        (N, C) float32, on the engine's device.
+    """
+    training = network.training
+    network.eval()
+    everything = torch.arange(len(pictures), device=engine.device)
+    with torch.no_grad(), engine.precision():
+        answers = [
+            network(engine.pictures(pictures.fetch(index).permute(0, 3, 1, 2))).float() for index in everything.split(at_once)
+        ]
+    network.train(training)
+    return torch.cat(answers)

@@ -1,0 +1,245 @@
+"""The stages of a run, in order: data, teacher, students, evaluation, results."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from limbeck import data, files, streams
+from limbeck.console import Console
+from limbeck.data import Dataset
+from limbeck.errors import LimbeckError
+from limbeck.evaluation import predict
+from limbeck.evaluation.results import SCHEMA, Measurement, key, measure, summarise
+from limbeck.models.weights import load_network, save_network
+from limbeck.recipes.recipe import Recipe, Training, Weights
+from limbeck.runs import RunFolder, open_run
+from limbeck.teachers import LiveTeacher, StoredLogits
+from limbeck.training import Engine, Job, choose, fit
+from limbeck.training.loop import LabelsViews
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its folder, and the content of its results.json (keys: `limbeck.evaluation.results`)."""
+
+    folder: Path
+    results: dict[str, Any]
+
+
+def run(recipe: Recipe, out: Path | None = None, fresh: bool = False, console: Console | None = None) -> Result:
+    """Runs an experiment to its end, continuing where an earlier start of it stopped.
+
+    Args:
+        recipe: what to do.
+        out: the run folder; by default runs/<name>-<digest of the recipe>.
+        fresh: throw away what is there and start over.
+        console: where progress goes; by default the standard output.
+
+    Raises:
+        LimbeckError: a mistake that the user can mend; what was reached until then is kept.
+    """
+    console = console or Console()
+    engine = choose(recipe.device)
+    with open_run(recipe, out, fresh) as folder:
+        if folder.results.exists():
+            console.say(f"{folder.path} is complete already; --fresh starts it over.")
+            return Result(folder.path, files.read_json(folder.results))
+        folder.note_environment(engine)
+        return Result(folder.path, Experiment(recipe, folder, engine, console).run())
+
+
+class Experiment:
+    """One recipe being carried out in one folder."""
+
+    def __init__(self, recipe: Recipe, folder: RunFolder, engine: Engine, console: Console) -> None:
+        self.recipe, self.folder, self.engine, self.console = recipe, folder, engine, console
+        whole = data.load(recipe.data.name, "train", console)
+        kept, held = data.hold_out(whole, recipe.protocol.holdout)
+        _refuse_large_batches(recipe, len(kept))
+        self.pictures, self.held_out = (whole.subset(part).to(engine.device) for part in (kept, held))
+
+    def run(self) -> dict[str, Any]:
+        """All the stages; returns what results.json holds."""
+        recipe, folder = self.recipe, self.folder
+        self.introduce()
+        networks: dict[tuple[str, int | None], nn.Module] = {}
+        teacher = None
+        if recipe.teacher is not None:
+            first = recipe.protocol.seeds[0]
+            networks["teacher", None] = self.network(recipe.teacher, folder.teacher, "teacher", first)
+            teacher = self.labeller(networks["teacher", None], folder.teacher)
+        for seed in recipe.protocol.seeds:
+            networks["alone", seed] = self.network(
+                recipe.without_teacher(), folder.student(seed, "alone"), f"student alone, seed {seed}", seed
+            )
+            if teacher is not None:
+                networks["distilled", seed] = self.network(
+                    recipe, folder.student(seed, "distilled"), f"student distilled, seed {seed}", seed, teacher
+                )
+        return self.conclude(networks)
+
+    def introduce(self) -> None:
+        """Says what is about to be done, with what, and why so."""
+        recipe, say = self.recipe, self.console.say
+        held = f", {len(self.held_out):,} held out" if len(self.held_out) else ""
+        say(f"recipe {recipe.name} -> {self.folder.path}")
+        say(f"  {recipe.data.name}: {len(self.pictures):,} training pictures{held}")
+        for reason in self.engine.reasons:
+            say(f"  {reason}")
+
+    def network(
+        self, how: Training | Weights, folder: Path, title: str, seed: int, teacher: LabelsViews | None = None
+    ) -> nn.Module:
+        """A trained network on the engine's device: trained now, unless its weights are there already."""
+        if isinstance(how, Weights):
+            return self.engine.place(self.loaded(how.path))
+        weights = folder / "weights.safetensors"
+        if not weights.exists():
+            if teacher is None and how.teacher is not None:
+                taught_by = self.network(how.teacher, folder / "teacher", f"teacher of {title}", seed)
+                teacher = self.labeller(taught_by, folder / "teacher")
+            network = self.trained(how, folder, title, seed, teacher)
+            save_network(weights, network, how.student, self.pictures.classes)
+        (folder / "checkpoint.pt").unlink(missing_ok=True)
+        return self.engine.place(self.loaded(weights))
+
+    def loaded(self, weights: Path) -> nn.Module:
+        """The network of a weights file, if it speaks of the same classes as the data."""
+        network, classes = load_network(weights)
+        if len(classes) != len(self.pictures.classes):
+            raise LimbeckError(
+                f"the network in {weights} knows {len(classes)} classes, but {self.recipe.data.name} has "
+                f"{len(self.pictures.classes)}. Choose another --data.name or another weights file."
+            )
+        return network
+
+    def trained(
+        self, how: Training, folder: Path, title: str, seed: int, teacher: LabelsViews | None
+    ) -> nn.Module:
+        """Trains one network, continuing from its checkpoint if there is one."""
+        with streams.seeded(seed, "weights"):
+            network = how.student.build(len(self.pictures.classes), self.pictures.statistics())
+        files.make_folder(folder)
+        job = Job(
+            network=self.engine.place(network),
+            objective=self.engine.place(how.objective.build()),
+            teacher=teacher,
+            pictures=self.pictures,
+            views=how.views,
+            train=how.train,
+            engine=self.engine,
+            seed=seed,
+            view_seed=self.recipe.protocol.view_seed,
+            folder=folder,
+            identity=f"recipe {self.recipe.digest()}, {title}",
+            evaluate=self.held_out_figures,
+        )
+        label = f"{title} ({how.student.title()})"
+        with self.console.bar(label, job.steps_per_epoch * how.train.epochs) as bar:
+            job.progress = bar.update
+            return fit(job)
+
+    def labeller(self, network: nn.Module, folder: Path) -> LabelsViews:
+        """The network as a teacher: asked live, its answers stored where the recipe says so."""
+        live = LiveTeacher(network, self.engine)
+        return StoredLogits(live, folder / "logits", len(self.pictures)) if self.recipe.logits == "stored" else live
+
+    def held_out_figures(self, network: nn.Module) -> dict[str, float]:
+        """Accuracy and nll on the held-out split; nothing where none is held out."""
+        if not len(self.held_out):
+            return {}
+        logits = predict(network, self.held_out, self.engine)
+        figures = measure(logits, self.held_out.labels, role="", seed=None, dataset="", split="")
+        return {f"holdout_{figure['metric']}": figure["value"] for figure in figures}
+
+    def conclude(self, networks: dict[tuple[str, int | None], nn.Module]) -> dict[str, Any]:
+        """Judges every network on the held-out split and, once, on the test sets; writes results.json."""
+        name = self.recipe.data.name
+        sets: list[tuple[str, str, Dataset]] = [(name, "holdout", self.held_out)] if len(self.held_out) else []
+        not_measured = []
+        for test in self.recipe.data.test_sets():
+            try:
+                sets.append((test, "test", data.load(test, "test", self.console).to(self.engine.device)))
+            except data.DataUnavailable as error:
+                not_measured.append({"what": test, "why": str(error)})
+        measurements: list[Measurement] = []
+        right: dict[tuple[str, str, int | None], np.ndarray] = {}
+        for dataset, split, pictures in sets:
+            self.refuse_other_classes(dataset, pictures)
+            for (role, seed), network in networks.items():
+                logits = self.answers(network, role, seed, dataset, split, pictures)
+                measurements += measure(logits, pictures.labels, role=role, seed=seed, dataset=dataset, split=split)
+                right[key(dataset, split), role, seed] = (logits.argmax(1) == pictures.labels).cpu().numpy().astype(int)
+        results = {
+            "schema": SCHEMA,
+            "status": "complete",
+            "recipe": {"name": self.recipe.name, "digest": self.recipe.digest()},
+            "networks": [self.portrait(role, seed, network) for (role, seed), network in networks.items()],
+            "measurements": measurements,
+            "summary": summarise(measurements, right),
+            "not_measured": not_measured,
+            "notes": ["One teacher serves all seeds: the gain's interval does not contain the teacher's own variation."],
+        }
+        files.write_json(self.folder.results, results)
+        shutil.rmtree(self.folder.teacher / "logits", ignore_errors=True)
+        return results
+
+    def refuse_other_classes(self, dataset: str, pictures: Dataset) -> None:
+        if pictures.classes != self.pictures.classes:
+            raise LimbeckError(
+                f"test set {dataset} has other classes ({', '.join(pictures.classes[:3])}, ...) than the training set "
+                f"{self.recipe.data.name} ({', '.join(self.pictures.classes[:3])}, ...). Choose another --data.tests."
+            )
+
+    def answers(
+        self, network: nn.Module, role: str, seed: int | None, dataset: str, split: str, pictures: Dataset
+    ) -> Tensor:
+        """A network's logits on a set. They are kept in the run, so that a set is looked at once and never again."""
+        path = self.home(role, seed) / f"logits-{dataset}-{split}.safetensors"
+        if path.exists():
+            return files.read_tensors(path)["logits"].to(self.engine.device)
+        if split == "test":
+            self.folder.note_evaluation(role, seed, dataset, split)
+        logits = predict(network, pictures, self.engine)
+        files.write_tensors(path, {"logits": logits, "labels": pictures.labels})
+        return logits
+
+    def home(self, role: str, seed: int | None) -> Path:
+        """The folder of a network."""
+        return self.folder.teacher if seed is None else self.folder.student(seed, role)
+
+    def portrait(self, role: str, seed: int | None, network: nn.Module) -> dict[str, Any]:
+        """What results.json says of a network beside its measurements."""
+        how = self.recipe.teacher if role == "teacher" else self.recipe
+        metrics = self.home(role, seed) / "metrics.jsonl"
+        rows = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
+        seconds = sum(row["seconds"] for row in rows)
+        return {
+            "role": role,
+            "seed": seed,
+            "model": str(how.path) if isinstance(how, Weights) else how.student.title() if how else None,
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "epochs": len(rows),
+            "seconds": seconds,
+            "images_per_second": len(rows) * len(self.pictures) / seconds if seconds else None,
+        }
+
+
+def _refuse_large_batches(recipe: Recipe, pictures: int) -> None:
+    """A batch larger than the training set is a mistake, not a wish."""
+    trainings: list[tuple[str, Training]] = [("train", recipe)]
+    if isinstance(recipe.teacher, Training):
+        trainings.append(("teacher.train", recipe.teacher))
+    for where, training in trainings:
+        if training.train.batch_size > pictures:
+            raise LimbeckError(
+                f"{where}.batch_size = {training.train.batch_size} is larger than the training set of {pictures} pictures. "
+                f"Type --{where}.batch-size {min(128, pictures)}, or hold out fewer with --protocol.holdout."
+            )

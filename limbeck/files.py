@@ -1,0 +1,145 @@
+"""Writing and reading files so that nothing is ever half there.
+
+Every file is written beside its final name, flushed to disk and renamed. An operating-system error that a user can
+mend (disk full, read-only, no permission) becomes a `LimbeckError` that says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import filelock
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from limbeck.errors import LimbeckError
+
+_MENDABLE = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.EACCES: "permission denied; choose a folder that you may write to",
+    errno.EPERM: "permission denied; choose a folder that you may write to",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another folder",
+    errno.EEXIST: "a file of that name is in the way; choose another folder",
+}
+
+
+@contextlib.contextmanager
+def mendable(path: Path) -> Iterator[None]:
+    """Turns an `OSError` that a user can mend into a `LimbeckError` that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _MENDABLE:
+            raise LimbeckError(f"cannot write {path}: {_MENDABLE[error.errno]} and run the same command again.") from error
+        raise
+
+
+def make_folder(path: Path) -> Path:
+    """Creates ``path`` and its parents; raises `LimbeckError` where that is not possible."""
+    with mendable(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a temporary file beside ``path`` for writing; on success it takes the place of ``path`` in one step.
+
+    On any failure, an interruption included, ``path`` is left as it was and the temporary file is removed.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    make_folder(path.parent)
+    with mendable(path):
+        try:
+            with temporary.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Writes ``content`` to ``path`` atomically."""
+    with replacing(path) as stream:
+        stream.write(content)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes ``content`` as indented JSON, atomically."""
+    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file; raises `LimbeckError` when it is not valid JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise LimbeckError(f"cannot read {path}: {error}. Remove the file, or the folder it is in, and run again.") from error
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Writes named tensors as safetensors, atomically."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_bytes(path, safetensors.torch.save(plain, dict(metadata or {})))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Reads a safetensors file onto the CPU.
+
+    Raises:
+        LimbeckError: the file does not exist, is truncated, or is not safetensors.
+    """
+    try:
+        return safetensors.torch.load_file(path)
+    except FileNotFoundError as error:
+        raise LimbeckError(f"weights file {path} does not exist. Check the path.") from error
+    except (safetensors.SafetensorError, OSError) as error:
+        raise LimbeckError(
+            f"weights file {path} is damaged or not a safetensors file ({error}). Replace it with a good copy, or remove it."
+        ) from error
+
+
+def digest(path: Path, algorithm: str = "sha256", progress: Callable[[int], None] | None = None) -> str:
+    """The hexadecimal digest of a file, read in pieces; ``progress`` is told the bytes read so far."""
+    state, done = hashlib.new(algorithm, usedforsecurity=False), 0
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            state.update(piece)
+            done += len(piece)
+            if progress:
+                progress(done)
+    return state.hexdigest()
+
+
+@contextlib.contextmanager
+def locked(path: Path, refusal: str | None = None) -> Iterator[None]:
+    """Holds the kernel's lock on ``path`` (flock; released by the kernel when the process dies, however it dies).
+
+    Args:
+        path: the lock file; made when it is not there, and left in place.
+        refusal: the message of the `LimbeckError` raised at once when another process holds the lock. None waits.
+    """
+    make_folder(path.parent)
+    lock = filelock.FileLock(path, timeout=-1 if refusal is None else 0)
+    try:
+        with mendable(path):
+            lock.acquire()
+    except filelock.Timeout as error:
+        raise LimbeckError(str(refusal)) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,11 @@
+"""Networks: plain modules, found by name in one dictionary."""
+
+from __future__ import annotations
+
+from limbeck.models.alexnet import AlexNet
+from limbeck.models.catalogue import CATALOGUE, Entry, build, find
+from limbeck.models.nin import CIFARNIN
+from limbeck.models.normalised import Normalised
+from limbeck.models.tables import summary, tables
+
+__all__ = ["CATALOGUE", "CIFARNIN", "AlexNet", "Entry", "Normalised", "build", "find", "summary", "tables"]

@@ -1,0 +1,68 @@
+"""Which networks there are, by name."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from torch import nn
+
+from limbeck.errors import LimbeckError, unknown
+from limbeck.models.alexnet import AlexNet
+from limbeck.models.nin import CIFARNIN
+
+
+class Builder(Protocol):
+    """Makes a network: float NCHW pictures, already normalised, to logits (B, num_classes)."""
+
+    def __call__(self, *, num_classes: int, in_channels: int, width: float) -> nn.Module: ...
+
+
+class Entry(NamedTuple):
+    """A network of the catalogue and what it is, in one line."""
+
+    builder: Builder
+    description: str
+
+
+CATALOGUE: dict[str, Entry] = {
+    "alexnet_cifar": Entry(AlexNet, "AlexNet with a 3x3 stem for 32-pixel pictures, the lab's teacher"),
+    "nin_cifar": Entry(CIFARNIN, "Network in Network for 32-pixel pictures, the lab's student"),
+}
+
+
+def find(name: str) -> Entry:
+    """The entry of that name; every name of a model in limbeck is resolved here.
+
+    Raises:
+        LimbeckError: no model has that name.
+    """
+    if name not in CATALOGUE:
+        raise unknown("model", name, CATALOGUE, "Type `limbeck summary NAME` to see the layers of one.")
+    return CATALOGUE[name]
+
+
+def build(name: str, *, num_classes: int, in_channels: int = 3, width: float = 1.0) -> nn.Module:
+    """A new network of that name, with fresh weights from torch's random state.
+
+    Args:
+        name: a name of `CATALOGUE`.
+        num_classes: the number of logits, 2 or more.
+        in_channels: the channels of a picture, 1 or more.
+        width: multiplies the counts of hidden channels and units, each rounded and at least 1; above 0, at most 100.
+
+    Returns:
+        A module that takes normalised float pictures (B, in_channels, H, W) and returns logits (B, num_classes).
+
+    Raises:
+        LimbeckError: no model has that name, or a value is out of its range.
+    """
+    entry = find(name)
+    if num_classes < 2:
+        raise LimbeckError(f"num_classes must be 2 or more, not {num_classes}. CIFAR-10 and digits have 10.")
+    if in_channels < 1:
+        raise LimbeckError(f"in_channels must be 1 or more, not {in_channels}. Colour pictures have 3, grey ones 1.")
+    if not 0 < width <= 100:
+        raise LimbeckError(
+            f"width must be above 0 and at most 100, not {width}. 1 is the full network, 0.5 half of it."
+        )
+    return entry.builder(num_classes=num_classes, in_channels=in_channels, width=width)

@@ -1,0 +1,65 @@
+"""How a network owns the normalisation of its pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from limbeck.errors import LimbeckError
+
+
+class Normalised(nn.Module):
+    """A network that takes pictures as they are: float, NCHW, in [0, 1].
+
+    Applies ``(images - mean) / std`` to each channel, then ``network``. Both are kept folded as ``images * scale +
+    shift``, in buffers that the state dictionary carries. Data type and memory format follow the pictures.
+
+    Args:
+        network: takes the normalised pictures.
+        mean: one number a channel, in the units of the pictures.
+        std: one number a channel, above 0, in the same units.
+
+    Raises:
+        LimbeckError: the lengths differ or are 0, a number is not finite, or a deviation is not above 0; in `forward`,
+            the pictures are not float or have another number of channels.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        _check(mean, std)
+        self.network = network
+        channels = len(mean), 1, 1
+        self.register_buffer("scale", torch.tensor([1 / s for s in std]).view(channels))
+        self.register_buffer("shift", torch.tensor([-m / s for m, s in zip(mean, std, strict=True)]).view(channels))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """What the network makes of the pictures (B, C, H, W)."""
+        if not images.is_floating_point():
+            raise LimbeckError(f"pictures must be float in [0, 1], not {images.dtype}. Divide them by 255 first.")
+        if images.shape[-3] != len(self.scale):
+            raise LimbeckError(
+                f"pictures of shape {tuple(images.shape)} have {images.shape[-3]} channels, the normalisation has "
+                f"{len(self.scale)}. Give pictures (B, {len(self.scale)}, H, W), or a mean and a std for each channel."
+            )
+        scale, shift = self.scale.to(images.dtype), self.shift.to(images.dtype)
+        return self.network(torch.addcmul(shift, images, scale))
+
+
+def _check(mean: Sequence[float], std: Sequence[float]) -> None:
+    if len(mean) != len(std) or not mean:
+        raise LimbeckError(
+            f"mean has {len(mean)} numbers and std has {len(std)}. "
+            "Give each one number a channel: 3 for colour pictures, 1 for grey ones."
+        )
+    if not all(map(math.isfinite, mean)):
+        raise LimbeckError(f"mean must be finite numbers, not {list(mean)}. CIFAR-10's is [0.4914, 0.4822, 0.4465].")
+    if not all(math.isfinite(s) and s > 0 for s in std):
+        raise LimbeckError(
+            f"std must be finite numbers above 0, not {list(std)}. CIFAR-10's is [0.2470, 0.2435, 0.2616]."
+        )

@@ -1,0 +1,61 @@
+"""Losses on logits: pure functions, student first, teacher second, labels third; computed in float32."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from limbeck.errors import LimbeckError
+
+
+def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
+    """The soft-target loss of Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015).
+
+    T² · mean over the batch of KL(softmax(teacher / T) ‖ softmax(student / T)), in nats. The factor T² keeps the
+    gradient's size the same at every temperature. Zero where the two agree up to a constant per row, and otherwise
+    positive. No gradient flows into the teacher.
+
+    Args:
+        student: (B, C) logits.
+        teacher: (B, C) logits.
+        temperature: T > 0; larger is softer.
+
+    Returns:
+        a scalar, float32.
+
+    Raises:
+        LimbeckError: shapes that differ, or a temperature that is not above 0.
+    """
+    _same_shape(student, teacher)
+    if not temperature > 0:
+        raise LimbeckError(f"temperature = {temperature} is not possible: it must be above 0. Try 4.")
+    log_student = F.log_softmax(student.float() / temperature, dim=1)
+    log_teacher = F.log_softmax(teacher.detach().float() / temperature, dim=1)
+    divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
+    return temperature**2 * divergence.mean()
+
+
+def cross_entropy(student: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy with the labels, averaged over the labelled pictures of the batch, in nats.
+
+    Args:
+        student: (B, C) logits.
+        labels: (B,) int64 classes; -1 marks an unlabelled picture, which does not count.
+        label_smoothing: in [0, 1), the mass spread evenly over all classes (Szegedy et al., CVPR 2016).
+
+    Returns:
+        a scalar, float32; 0 when no picture is labelled.
+    """
+    labelled = (labels >= 0).sum().clamp(min=1)
+    total = F.cross_entropy(
+        student.float(), labels, ignore_index=-1, label_smoothing=label_smoothing, reduction="sum"
+    )
+    return total / labelled
+
+
+def _same_shape(student: Tensor, teacher: Tensor) -> None:
+    if student.shape != teacher.shape:
+        raise LimbeckError(
+            f"student logits {tuple(student.shape)} and teacher logits {tuple(teacher.shape)} differ in shape. "
+            "Both must be (batch, classes), with the same classes in the same order."
+        )

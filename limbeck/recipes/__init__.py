@@ -1,0 +1,7 @@
+"""What to run: typed recipes, one file each."""
+
+from limbeck.recipes.catalogue import CATALOGUE, describe, find
+from limbeck.recipes.digits import digits
+from limbeck.recipes.recipe import Data, Protocol, Recipe, Training, Weights
+
+__all__ = ["CATALOGUE", "Data", "Protocol", "Recipe", "Training", "Weights", "describe", "digits", "find"]

@@ -1,0 +1,76 @@
+"""Finding a recipe: by name, or as a Python file of one's own."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+from limbeck.errors import LimbeckError, unknown
+from limbeck.recipes.digits import digits
+from limbeck.recipes.recipe import Recipe
+
+CATALOGUE: dict[str, Callable[[], Recipe]] = {"digits": digits}
+
+
+def find(name: str) -> Recipe:
+    """The recipe of that name, or the one that a Python file describes.
+
+    A file describes a recipe by a function that takes nothing and returns one; `path/to/file.py:function` chooses
+    among several. The file's code is run: name only files that you trust.
+
+    Raises:
+        LimbeckError: there is no such recipe, file or function.
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name]()
+    path, _, function = name.partition(":")
+    if path.endswith(".py"):
+        return _from_file(Path(path), function)
+    raise unknown("recipe", name, CATALOGUE, "Type `limbeck recipes` to see them, or give the path of a recipe.py.")
+
+
+def describe(name: str) -> str:
+    """A recipe's name and what its author says of it: purpose, time, results.
+
+    Raises:
+        LimbeckError: there is no such recipe.
+    """
+    if name not in CATALOGUE:
+        raise unknown("recipe", name, CATALOGUE, "Type `limbeck recipes` to see them.")
+    said = inspect.getdoc(CATALOGUE[name]) or ""
+    return f"{name}\n{textwrap.indent(said, '  ')}\n"
+
+
+def _from_file(path: Path, wanted: str) -> Recipe:
+    if not path.is_file():
+        raise LimbeckError(f"recipe file {path} does not exist. Check the path, or type `limbeck recipes`.")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except LimbeckError:
+        raise
+    except Exception as error:
+        raise LimbeckError(f"recipe file {path} cannot be run: {type(error).__name__}: {error}") from error
+    own = {
+        name: function
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_") and not inspect.signature(function).parameters
+    }
+    if wanted and wanted not in own:
+        raise unknown(f"function in {path}", wanted, own)
+    if not wanted and len(own) != 1:
+        found = f"has {len(own)}: {', '.join(own)}" if own else "has none"
+        raise LimbeckError(
+            f"recipe file {path} should have one public function that takes nothing and returns a Recipe, but {found}. "
+            f"Type {path}:FUNCTION to choose one."
+        )
+    name = wanted or next(iter(own))
+    recipe = own[name]()
+    if not isinstance(recipe, Recipe):
+        raise LimbeckError(f"{path}:{name} returned {type(recipe).__name__}, not a limbeck.Recipe.")
+    return recipe

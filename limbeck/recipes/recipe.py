@@ -1,0 +1,133 @@
+"""The recipe: one typed, frozen description of an experiment, composed of the other rooms' own."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from pydantic import Field, field_validator, model_validator
+
+from limbeck.data import CATALOGUE
+from limbeck.data.views import Views
+from limbeck.errors import LimbeckError, unknown
+from limbeck.models.model import Model
+from limbeck.objectives import AnyObjective, CrossEntropy
+from limbeck.spec import Spec
+from limbeck.training import Device, Train
+
+
+class Data(Spec):
+    """Which pictures: a training set, and the test sets that the networks are judged on at the end."""
+
+    name: str = Field("digits", description="Training set; see `limbeck data list`.")
+    tests: tuple[str, ...] = Field((), description="Test sets; empty: the training set's own.")
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return _known_data(name)
+
+    @field_validator("tests")
+    @classmethod
+    def _known_tests(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_known_data, names))
+
+    def test_sets(self) -> tuple[str, ...]:
+        """The names of the test sets."""
+        return self.tests or (self.name,)
+
+
+def _known_data(name: str) -> str:
+    if name not in CATALOGUE:
+        raise unknown("data set", name, CATALOGUE, "Type `limbeck data list` for what each is.")
+    return name
+
+
+class Protocol(Spec):
+    """How the comparison is kept honest."""
+
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1, description="Fixed before the run; one pair of students each.")
+    view_seed: int = Field(0, description="Seed of the views, shared by every network.")
+    holdout: int = Field(0, ge=0, description="Training pictures held out for selection; never trained on.")
+
+    @field_validator("seeds")
+    @classmethod
+    def _different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError("seeds must differ from each other, for example 0 1 2")
+        return seeds
+
+
+class Weights(Spec):
+    """A teacher that is already trained."""
+
+    name: Annotated[Literal["weights"], tyro.conf.Suppress] = "weights"
+    path: Path = Field(description="A weights.safetensors that limbeck wrote.")
+
+
+class Training(Spec):
+    """How one network is trained: on which views, by which teacher, for what."""
+
+    views: Views = Views()
+    teacher: Training | Weights | None = Field(None, description="Who labels the views; none: nobody.")
+    student: Model = Model(name="nin_cifar")
+    train: Train = Train()
+    objective: AnyObjective = CrossEntropy()
+
+    @model_validator(mode="after")
+    def _teacher_where_needed(self) -> Training:
+        if self.objective.needs_teacher and self.teacher is None:
+            raise ValueError(f"objective {self.objective.name!r} needs a teacher; give one, or choose cross_entropy")
+        return self
+
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _only_its_training(cls, teacher: Any) -> Any:
+        """A whole recipe may be given as the teacher: its data, protocol and device are those of this recipe."""
+        if isinstance(teacher, Recipe):
+            return Training(**{name: getattr(teacher, name) for name in Training.model_fields})
+        return teacher
+
+
+class Recipe(Training):
+    """An experiment: a network distilled from a teacher, and the same network alone, on the same data and seeds.
+
+    The student alone is trained with `alone` in place of `objective`; all else is equal.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="Names the run's folder.")
+    data: Data = Data()
+    alone: AnyObjective = Field(CrossEntropy(), description="What the student without a teacher is trained for.")
+    logits: Literal["stored", "live"] = Field("stored", description="Store the teacher's answers for all seeds, or ask anew.")
+    protocol: Protocol = Protocol()
+    device: Device = Device()
+
+    @model_validator(mode="after")
+    def _alone_is_alone(self) -> Recipe:
+        if self.alone.needs_teacher:
+            raise ValueError(f"alone = {self.alone.name!r} needs a teacher; choose cross_entropy")
+        return self
+
+    def without_teacher(self) -> Training:
+        """How the student alone is trained: all as for the distilled one, but for the objective and the teacher."""
+        return Training(
+            views=self.views, teacher=None, student=self.student, train=self.train, objective=self.alone
+        )
+
+    def digest(self) -> str:
+        """Eight hexadecimal characters that stand for everything in the recipe."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]
+
+
+def from_json(text: str, source: str) -> Recipe:
+    """The recipe that a run was started with.
+
+    Raises:
+        LimbeckError: the text is not a recipe.
+    """
+    try:
+        return Recipe.model_validate_json(text)
+    except ValueError as error:
+        raise LimbeckError(f"{source} is not a recipe of this version of limbeck: {error}") from error

@@ -1,0 +1,5 @@
+"""From results to what a person reads."""
+
+from limbeck.report.table import data_table, result_table, verdict
+
+__all__ = ["data_table", "result_table", "verdict"]

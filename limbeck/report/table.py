@@ -1,0 +1,93 @@
+"""The end of a run on the screen: one table and one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+
+from limbeck.console import duration
+from limbeck.data import Status
+
+_TITLES = {"teacher": "teacher", "alone": "student alone", "distilled": "student distilled"}
+
+
+def result_table(results: dict[str, Any]) -> Table:
+    """Accuracy of every role on every set, and what the teacher was worth.
+
+    Args:
+        results: the content of a results.json.
+    """
+    table = Table(title=f"{results['recipe']['name']}: accuracy in %, mean ± 95 % interval over seeds", title_justify="left")
+    for heading in ("", "network", "parameters", "seeds", "training"):
+        table.add_column(heading, justify="left" if heading in ("", "network") else "right")
+    sizes = {(m["dataset"], m["split"]): m["n"] for m in results["measurements"]}
+    sets = list(results["summary"])
+    for name in sets:
+        dataset, _, split = name.partition("/")
+        what = "held out" if split else "test"
+        table.add_column(f"{dataset}\n{what} ({sizes[dataset, split or 'test']:,})", justify="right")
+    for role, title in _TITLES.items():
+        portraits = [network for network in results["networks"] if network["role"] == role]
+        if not portraits:
+            continue
+        seconds = sum(network["seconds"] for network in portraits) / len(portraits)
+        figures = [_percent(results["summary"][name]["accuracy"].get(role)) for name in sets]
+        table.add_row(
+            title,
+            portraits[0]["model"],
+            f"{portraits[0]['parameters']:,}",
+            str(len(portraits)),
+            duration(seconds) if seconds else "",
+            *figures,
+        )
+    gains = [results["summary"][name]["accuracy"].get("gain") for name in sets]
+    if any(gains):
+        table.add_section()
+        table.add_row("gain", "distilled - alone, paired", "", str(gains[0]["n"]), "", *map(_points, gains))
+    for absent in results["not_measured"]:
+        table.caption = f"{table.caption or ''}{absent['what']}: not measured. ".lstrip()
+    return table
+
+
+def data_table(statuses: Sequence[Status]) -> Table:
+    """The data sets, and whether they are here."""
+    table = Table("data set", "what it is", "classes", "pictures", "download", "state", "folder")
+    for status in statuses:
+        counts = ", ".join(f"{count:,} {split}" for split, count in status.counts.items())
+        size = f"{status.download / 1e6:,.0f} MB" if status.download else "none"
+        table.add_row(
+            status.name, status.description, str(status.classes), counts, size, status.state, str(status.folder or "")
+        )
+    return table
+
+
+def verdict(results: dict[str, Any]) -> str:
+    """What the teacher was worth on the first test set, in one sentence."""
+    for name, metrics in results["summary"].items():
+        gain = metrics["accuracy"].get("gain")
+        if gain is None or "/" in name:
+            continue
+        points, sample = 100 * gain["mean"], 100 * gain["sample_ci95"]
+        text = f"On {name} the teacher was worth {points:+.2f} points of accuracy"
+        if gain["ci95"] is None:
+            text += f" (one seed; ± {sample:.2f} from the test pictures alone)."
+            return text + ("" if abs(points) > sample else " That cannot be told from 0.")
+        text += f" ± {100 * gain['ci95']:.2f} (95 %, {gain['n']} seeds; ± {sample:.2f} from the test pictures alone)."
+        return text + ("" if abs(gain["mean"]) > max(gain["ci95"], gain["sample_ci95"]) else " That cannot be told from 0.")
+    return "There is no gain to report: only one of the two students was trained."
+
+
+def _percent(estimate: dict[str, Any] | None) -> str:
+    if estimate is None:
+        return ""
+    spread = "" if estimate["ci95"] is None else f" ± {100 * estimate['ci95']:.2f}"
+    return f"{100 * estimate['mean']:.2f}{spread}"
+
+
+def _points(gain: dict[str, Any] | None) -> str:
+    if gain is None:
+        return ""
+    spread = "" if gain["ci95"] is None else f" ± {100 * gain['ci95']:.2f}"
+    return f"{100 * gain['mean']:+.2f}{spread}"

@@ -1,0 +1,164 @@
+"""The run folder: what lies where, whose it is, and where it was made."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from limbeck import files
+from limbeck.errors import LimbeckError
+from limbeck.recipes.recipe import Recipe, from_json
+from limbeck.training import Engine
+
+_PACKAGES = ("limbeck", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
+
+
+class RunFolder:
+    """One run on disk. Made by `open_run`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results.json"
+
+    @property
+    def teacher(self) -> Path:
+        return self.path / "teacher"
+
+    def student(self, seed: int, role: str) -> Path:
+        return self.path / f"seed{seed}" / role
+
+    def note_environment(self, engine: Engine) -> None:
+        """Adds this start of the run to environment.json: versions, hardware, threads, revision, decisions."""
+        path = self.path / "environment.json"
+        starts = files.read_json(path)["starts"] if path.exists() else []
+        files.write_json(path, {"starts": [*starts, _environment(engine)]})
+
+    def note_evaluation(self, role: str, seed: int | None, dataset: str, split: str) -> None:
+        """Logs that a test set is about to be looked at, in evaluations.jsonl."""
+        path = self.path / "evaluations.jsonl"
+        before = path.read_bytes() if path.exists() else b""
+        line = json.dumps({"when": _now(), "role": role, "seed": seed, "dataset": dataset, "split": split})
+        files.write_bytes(path, before + line.encode() + b"\n")
+
+
+@contextlib.contextmanager
+def open_run(recipe: Recipe, out: Path | None = None, fresh: bool = False) -> Iterator[RunFolder]:
+    """Opens the folder of a run, new or to be continued, and keeps other processes out of it.
+
+    Args:
+        recipe: what is run.
+        out: the folder; by default runs/<name>-<digest of the recipe>.
+        fresh: throw away what is there.
+
+    Raises:
+        LimbeckError: the folder belongs to another recipe, another process is working in it, or it cannot be written.
+    """
+    path = out or Path("runs") / f"{recipe.name}-{recipe.digest()}"
+    busy = f"another process is working in {path}. Wait until it has ended, or type --out FOLDER to work elsewhere."
+    with files.locked(path / "lock", busy):
+        recipe_file = path / "recipe.json"
+        if recipe_file.exists():
+            _refuse_another(recipe, recipe_file)
+        elif foreign := sorted(item.name for item in path.iterdir() if item.name != "lock"):
+            raise LimbeckError(
+                f"{path} is not the folder of a run: it has {', '.join(foreign[:3])} but no recipe.json. "
+                "Type --out with the name of a new folder."
+            )
+        if fresh:
+            _empty(path)
+        files.write_bytes(recipe_file, (recipe.model_dump_json(indent=2) + "\n").encode())
+        yield RunFolder(path)
+
+
+def _refuse_another(recipe: Recipe, recipe_file: Path) -> None:
+    found = from_json(recipe_file.read_text(encoding="utf-8"), str(recipe_file))
+    if found != recipe:
+        changes = differences(found.model_dump(mode="json"), recipe.model_dump(mode="json"))
+        raise LimbeckError(
+            f"{recipe_file.parent} belongs to another recipe ({'; '.join(changes[:5])}). "
+            "Type --out with another folder, or leave --out away to get one of its own."
+        )
+
+
+def differences(old: Any, new: Any, where: str = "") -> list[str]:
+    """Where two nested descriptions differ: "train.epochs: 30, now 40"."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = dict.fromkeys([*old, *new])
+        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{where}.{key}".strip("."))]
+    return [] if old == new else [f"{where}: {old}, now {new}"]
+
+
+def _empty(path: Path) -> None:
+    with files.mendable(path):
+        for item in path.iterdir():
+            if item.is_dir():
+                shutil.rmtree(item)
+            elif item.name != "lock":
+                item.unlink()
+
+
+def _environment(engine: Engine) -> dict[str, Any]:
+    return {
+        "when": _now(),
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "accelerator": torch.cuda.get_device_name(engine.device) if engine.device.type == "cuda" else None,
+        "revision": _revision(),
+        "decisions": list(engine.reasons),
+    }
+
+
+def processor() -> str:
+    """The processor's name, as the system gives it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _revision() -> str | None:
+    """The git revision of limbeck's source, with a mark where it has changes; None outside a checkout."""
+    here = Path(__file__)
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=here.parent, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", here.name)  # an installed copy may lie in somebody else's repository
+        return git("describe", "--always", "--dirty", "--abbrev=12")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,47 @@
+"""The base of every typed description: frozen, strict, with errors that a user can act on."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from limbeck.errors import LimbeckError, nearest
+
+
+class Spec(BaseModel):
+    """A frozen, typed description; unknown fields and impossible values are refused.
+
+    Raises:
+        LimbeckError: on construction, naming the field, the value and what is allowed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise LimbeckError(_readable(type(self), error)) from None
+
+    def with_(self, **changes: Any) -> Self:
+        """A copy with some fields changed, validated again. ``spec.with_(train=spec.train.with_(epochs=3))``."""
+        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+
+
+def _readable(owner: type[Spec], error: ValidationError) -> str:
+    """One line for each field at fault: where, the value, what is allowed."""
+    lines = []
+    for fault in error.errors(include_url=False):
+        where = ".".join(str(part) for part in (owner.__name__, *fault["loc"]))
+        if fault["type"] == "extra_forbidden":
+            name = str(fault["loc"][-1])
+            near = nearest(name, owner.model_fields)
+            hint = f" Did you mean {near!r}?" if near else ""
+            lines.append(f"{where}: there is no such field.{hint} Known: {', '.join(owner.model_fields)}.")
+        elif fault["type"] == "missing":
+            lines.append(f"{where}: this field must be given.")
+        else:
+            said = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            lines.append(f"{where} = {fault['input']!r} is not possible: {said}.")
+    return "\n".join(lines)

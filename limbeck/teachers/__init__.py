@@ -1,0 +1,6 @@
+"""Who labels views: a network asked live, or its stored answers."""
+
+from limbeck.teachers.live import LiveTeacher
+from limbeck.teachers.stored import StoredLogits
+
+__all__ = ["LiveTeacher", "StoredLogits"]

@@ -1,0 +1,245 @@
+"""The one training loop: teacher, student alone and distilled student differ only in the objective."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from limbeck import files, streams
+from limbeck.data.dataset import Dataset
+from limbeck.data.views import Views, make_views
+from limbeck.errors import LimbeckError
+from limbeck.objectives import Batch, Outputs, total
+from limbeck.training import checkpoint
+from limbeck.training.device import Engine
+from limbeck.training.optim import Train
+
+
+class LabelsViews(Protocol):
+    """What the loop asks of a teacher, however it answers (live, stored, several)."""
+
+    def outputs(self, index: Tensor, views_NCHW: Tensor, epoch: int) -> Outputs:
+        """What the teacher says of these uint8 views of these pictures in this epoch; on the views' device."""
+
+
+@dataclass
+class Job:
+    """One network's training.
+
+    Attributes:
+        network: takes float pictures in [0, 1]; on the engine's device.
+        objective: a module, `Objective.build()`.
+        teacher: who labels the views; None where the objective needs nobody.
+        pictures: the training set, on the engine's device.
+        views, train, engine: how.
+        seed: of order and dropout. Initial weights are the network's own.
+        view_seed: of the views.
+        folder: where checkpoint.pt and metrics.jsonl are kept.
+        identity: what this training is; a checkpoint of another one is refused.
+        evaluate: called with the network that would be kept, after every epoch; its figures join the metrics.
+        progress: told (steps done, a short note) while training.
+    """
+
+    network: nn.Module
+    objective: nn.Module
+    teacher: LabelsViews | None
+    pictures: Dataset
+    views: Views
+    train: Train
+    engine: Engine
+    seed: int
+    view_seed: int
+    folder: Path
+    identity: str
+    evaluate: Callable[[nn.Module], dict[str, float]] = lambda network: {}
+    progress: Callable[[int, str], None] = lambda steps, note: None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of an epoch; the last batch may be smaller than the others."""
+        return -(-len(self.pictures) // self.train.batch_size)
+
+
+def fit(job: Job) -> nn.Module:
+    """Trains ``job.network``, continuing from its checkpoint if there is one.
+
+    Returns:
+        the network to keep, in eval mode: the trained one, or the average of its weights where the job asks for that.
+
+    Raises:
+        LimbeckError: the loss is no longer a finite number, or its checkpoint cannot be used.
+    """
+    training = _Training(job)
+    for epoch in range(training.resume(), job.train.epochs):
+        with streams.seeded(job.seed, "dropout", epoch):
+            metrics = training.epoch(epoch)
+        metrics |= job.evaluate(training.kept())
+        training.record(epoch, metrics)
+    return training.kept().eval()
+
+
+class _Training:
+    """The state of a training, and what happens in an epoch and in a step."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.parameters = [*job.network.parameters(), *job.objective.parameters()]
+        self.optimizer = job.train.optimizer.build(self.parameters)
+        self.average = _average(job.network, job.train.ema) if job.train.ema else None
+        self.loss = torch.compile(self._loss, dynamic=False) if job.engine.compiled else self._loss
+        self.rows: list[dict[str, Any]] = []
+        self.saved = time.monotonic()
+
+    def epoch(self, epoch: int) -> dict[str, Any]:
+        """Shows every picture once; returns the epoch's metrics."""
+        job, began = self.job, time.monotonic()
+        job.network.train()
+        order = streams.order(job.seed, epoch, len(job.pictures)).to(job.engine.device)
+        tallies: list[Tensor] = []
+        step = first = epoch * job.steps_per_epoch
+        for chunk in order.split(job.train.chunk * job.train.batch_size):
+            views = make_views(job.pictures.fetch(chunk), chunk, job.views, job.view_seed, epoch)
+            taught = job.teacher.outputs(chunk, views, epoch) if job.teacher else None
+            labels = job.pictures.labels[chunk]
+            seen = []
+            for start in range(0, len(chunk), job.train.batch_size):
+                part = slice(start, start + job.train.batch_size)
+                seen.append(self.step(step + len(seen), chunk[part], views[part], labels[part], _slice(taught, part)))
+            tally = torch.stack(seen).cpu()
+            self._stop_unless_finite(tally, epoch, step)
+            tallies.append(tally)
+            step += len(seen)
+            speed = (step - first) * job.train.batch_size / (time.monotonic() - began)
+            job.progress(step, self._note(tally, speed))
+        return self._metrics(torch.cat(tallies), began)
+
+    def step(self, step: int, index: Tensor, views: Tensor, labels: Tensor, taught: Outputs | None) -> Tensor:
+        """One optimizer step. Returns (pictures, pictures right, loss and its parts summed over the pictures)."""
+        job, tally = self.job, torch.zeros((), device=views.device)
+        for part in _parts(len(index), job.train.accumulate):
+            loss, summed = self.loss(self._clock(step), index[part], views[part], labels[part], _slice(taught, part))
+            (loss * ((part.stop - part.start) / len(index))).backward()
+            tally = tally + summed
+        if job.train.clip:
+            nn.utils.clip_grad_norm_(self.parameters, job.train.clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate(step)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update_parameters(job.network)
+        return tally
+
+    def _loss(
+        self, clock: Tensor, index: Tensor, views: Tensor, labels: Tensor, taught: Outputs | None
+    ) -> tuple[Tensor, Tensor]:
+        """Views to loss; this is what torch.compile sees."""
+        job = self.job
+        images = job.engine.pictures(views)
+        with job.engine.precision():
+            logits = job.network(images).float()
+        batch = Batch(index, images, labels, step=clock[0], epoch=clock[1], progress=clock[2])
+        parts = job.objective(Outputs(logits), taught, batch)
+        loss = total(parts)
+        self.names = tuple(parts)
+        count = torch.full((), len(views), device=views.device, dtype=torch.float32)
+        right = (logits.argmax(1) == labels).sum()
+        summed = torch.stack([count, right, *(count * value.detach() for value in (loss, *parts.values()))])
+        return loss, summed
+
+    def _clock(self, step: int) -> Tensor:
+        """(step, epochs so far, share of the training done) as one small tensor, so that nothing is compiled anew."""
+        steps_per_epoch = self.job.steps_per_epoch
+        done = step / (steps_per_epoch * self.job.train.epochs)
+        return torch.tensor([step, step / steps_per_epoch, done]).to(self.job.engine.device, non_blocking=True)
+
+    def _rate(self, step: int) -> float:
+        train, steps_per_epoch = self.job.train, self.job.steps_per_epoch
+        return train.optimizer.lr * train.schedule.share(step, steps_per_epoch * train.epochs, steps_per_epoch)
+
+    def _stop_unless_finite(self, tally: Tensor, epoch: int, step: int) -> None:
+        broken = (~tally.isfinite().all(dim=1)).nonzero()
+        if len(broken):
+            at, per_epoch = step + int(broken[0]), self.job.steps_per_epoch
+            raise LimbeckError(
+                f"the loss is no longer a finite number, in epoch {epoch + 1}, step {at - epoch * per_epoch + 1} of {per_epoch} "
+                f"({self.job.folder}). Lower the learning rate (it was {self._rate(at):.3g} there) or the clipping norm, or "
+                "lengthen the warm-up. The last good checkpoint is kept."
+            )
+
+    def _note(self, tally: Tensor, speed: float) -> str:
+        sums = tally.sum(dim=0)
+        means = sums[2:] / sums[0]
+        named = zip(("loss", *self.names), means.tolist(), strict=True)
+        losses = "  ".join(f"{name} {value:.3f}" for name, value in list(named)[: 1 if len(means) == 2 else None])
+        return f"{losses}  right {100 * sums[1] / sums[0]:.1f} %  {speed:,.0f} images/s"
+
+    def _metrics(self, tally: Tensor, began: float) -> dict[str, Any]:
+        sums, seconds = tally.double().sum(dim=0), time.monotonic() - began
+        means = (sums[2:] / sums[0]).tolist()
+        named = dict(zip(("loss", *(f"loss_{name}" for name in self.names)), means, strict=True))
+        speed = float(sums[0]) / seconds
+        return {**named, "accuracy": float(sums[1] / sums[0]), "seconds": seconds, "images_per_second": speed}
+
+    def kept(self) -> nn.Module:
+        """The network that would be kept if the training ended now."""
+        return self.average.module if self.average else self.job.network
+
+    def record(self, epoch: int, metrics: dict[str, Any]) -> None:
+        """Writes the epoch's metrics, and a checkpoint where one is due."""
+        job = self.job
+        rate = self._rate((epoch + 1) * job.steps_per_epoch - 1)
+        self.rows.append({"epoch": epoch + 1, "lr": rate, **metrics})
+        due = time.monotonic() - self.saved >= job.train.checkpoint_seconds
+        if not due and epoch + 1 < job.train.epochs:
+            return
+        state = {
+            "epoch": epoch + 1,
+            "network": job.network.state_dict(),
+            "objective": job.objective.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state_dict() if self.average else None,
+            "rows": self.rows,
+        }
+        checkpoint.save(job.folder / "checkpoint.pt", job.identity, state)
+        text = "".join(json.dumps(row) + "\n" for row in self.rows)
+        files.write_bytes(job.folder / "metrics.jsonl", text.encode())
+        self.saved = time.monotonic()
+
+    def resume(self) -> int:
+        """Takes up the state of the checkpoint, if there is one; returns the epoch to go on with."""
+        job = self.job
+        state = checkpoint.load(job.folder / "checkpoint.pt", job.identity)
+        if state is None:
+            return 0
+        job.network.load_state_dict(state["network"])
+        job.objective.load_state_dict(state["objective"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
+        self.rows = state["rows"]
+        return int(state["epoch"])
+
+
+def _average(network: nn.Module, decay: float) -> AveragedModel:
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+
+def _parts(count: int, parts: int) -> list[slice]:
+    """``range(count)`` cut into at most ``parts`` slices of nearly equal length."""
+    size = -(-count // parts)
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _slice(outputs: Outputs | None, part: slice) -> Outputs | None:
+    if outputs is None:
+        return None
+    return Outputs(outputs.logits[part], {path: tap[part] for path, tap in outputs.taps.items()})
