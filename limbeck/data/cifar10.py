@@ -132,8 +132,10 @@ def _from_place(release: Release, place: Path, wanted: tuple[KnownFile, ...], _:
     if packed and (fault := release.tarball.fault_in(place.parent)):
         raise DataUnavailable(fault)
     at = [release.records.index(file) for file in wanted]
-    names = {f"{BATCHES[batch]}.png" for batch in at} | set(_LABELS) if packed else set()
-    names = names or {version[batch].name for version in (release.records, release.pickles) for batch in at}
+    if packed:
+        names = {f"{BATCHES[batch]}.png" for batch in at} | set(_LABELS)
+    else:
+        names = {version[batch].name for version in (release.records, release.pickles) for batch in at}
     contents: dict[str, bytes] = {}
     with console.bar(f"decoding {place.name}", 2 * len(wanted)) as bar:
         for name, content in _contents(place, names):
@@ -150,7 +152,7 @@ def _from_version(release: Release, batch: int, contents: dict[str, bytes]) -> b
     if record.name in contents:
         return contents.pop(record.name)
     if pickle.name not in contents:
-        raise DataUnavailable(f"{pickle.name} is missing")
+        raise DataUnavailable(f"neither {record.name} nor {pickle.name} is in it")
     if fault := pickle.fault(contents[pickle.name]):
         raise DataUnavailable(f"{pickle.name} {fault}")
     return cifar_records.from_pickle(contents.pop(pickle.name))
@@ -177,7 +179,7 @@ def _contents(place: Path, names: Collection[str]) -> Iterator[tuple[str, bytes]
                 if name in names and (stream := archive.extractfile(member)):
                     yield name, stream.read()
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise DataUnavailable(f"it cannot be read: {error}") from error
+        raise DataUnavailable(f"it cannot be read: {str(error).partition(chr(10))[0]}") from error
 
 
 ENTRY = entry(RELEASE)

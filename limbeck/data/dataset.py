@@ -73,8 +73,8 @@ class Dataset:
     def fingerprint(self) -> str:
         """The SHA-256 of shape, pixels, labels and classes, in hexadecimal: equal exactly where the data are equal."""
         state = hashlib.sha256(repr((tuple(self.images.shape), self.classes)).encode())
-        state.update(memoryview(self.images.cpu().numpy()))
-        state.update(memoryview(self.labels.cpu().numpy().astype("<i8")))
+        state.update(self.images.cpu().numpy().data)
+        state.update(self.labels.cpu().numpy().astype("<i8").data)
         return state.hexdigest()
 
     def to(self, device: torch.device | str) -> Self:

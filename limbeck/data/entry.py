@@ -125,7 +125,7 @@ class Entry:
         return faults
 
     def _deliver(self, wanted: list[KnownFile], folder: Path, console: Console) -> None:
-        """Writes the wanted files from the first source that works; raises with every source's reason when none does."""
+        """Writes the wanted files from the first source that works; raises with every reason when none does."""
         reasons = []
         for source in self.sources():
             try:

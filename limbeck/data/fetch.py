@@ -22,7 +22,7 @@ from limbeck.errors import LimbeckError
 _PIECE = 1 << 18
 
 
-class DataUnavailable(LimbeckError):
+class DataUnavailable(LimbeckError):  # noqa: N818 (a state of affairs, as the reader meets it)
     """A data set, or one source of it, cannot be had here; the message says why and what to do about it."""
 
 
@@ -140,8 +140,9 @@ def _request_rest(url: str, part: Path, begun: int, size: int | None, bar: Bar, 
         whole = begun + int(length) if length else None
         if None not in (size, whole) and whole != size:
             raise DataUnavailable(f"{urlsplit(url).hostname} offers {whole:,} bytes instead of {size:,}")
-        with files.mendable(part), part.open("ab" if partial else "wb") as stream:
-            while piece := answer.read(_PIECE):
+        # Unbuffered, and each piece as it comes: what has arrived survives a kill.
+        with files.mendable(part), part.open("ab" if partial else "wb", buffering=0) as stream:
+            while piece := answer.read1(_PIECE):
                 stream.write(piece)
                 begun += len(piece)
                 bar.update(begun, f"{begun / 1e6:.0f} of {(whole or begun) / 1e6:.0f} MB")

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from limbeck import files
 from limbeck.console import Console
@@ -85,12 +86,11 @@ def _run(command: list[str], work: Path, console: Console, label: str, size: int
 
 
 @contextlib.contextmanager
-def _ended(command: list[str], work: Path, stderr) -> Iterator[subprocess.Popen]:
+def _ended(command: list[str], work: Path, stderr: IO[bytes]) -> Iterator[subprocess.Popen]:
     """A running command that does not outlive the block."""
+    silent = subprocess.DEVNULL
     try:
-        process = subprocess.Popen(
-            command, cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr
-        )
+        process = subprocess.Popen(command, cwd=work, stdin=silent, stdout=silent, stderr=stderr)
     except OSError as error:
         raise DataUnavailable(f"{command[0]} cannot be started: {error.strerror}") from error
     try:
@@ -110,7 +110,7 @@ def _bytes_in(folder: Path) -> int:
 
 
 def _gist(complaints: str) -> str:
-    """The first lines of npm's complaint, without its prefix, as one line."""
+    """What npm says was wrong: the first of its lines that is not a bare error code."""
     lines = [re.sub(r"^npm (error|ERR!) ?", "", line).strip() for line in complaints.splitlines()]
-    told = [line for line in lines if line and "complete log of this run" not in line]
-    return "; ".join(told)[:300]
+    told = [line for line in lines if line and not line.startswith(("code ", "errno ", "syscall "))]
+    return (told or [line for line in lines if line] or [""])[0][:300]

@@ -57,7 +57,7 @@ def _nothing(roots: tuple[Path, ...], *_: object) -> Delivery:
 
 
 def _places(root: Path, inner: tuple[str, ...], without: Path) -> Iterator[Path]:
-    """The existing paths where a published layout may begin: ``root``, its subfolders, and the ``inner`` names in each."""
+    """Existing paths where a published layout may begin: ``root``, its subfolders, and the ``inner`` names in each."""
     if root.is_file():
         yield root
         return

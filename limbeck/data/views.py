@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 from limbeck.spec import Spec
 from limbeck.streams import derive
 
-_DRAWS = 512
+_DRAWS = 128
 _GREY = 128
 
 
@@ -61,7 +61,9 @@ Policy = RandAugment | AutoAugment | TrivialAugment
 class Views(Spec):
     """How training pictures are augmented. Everything off gives the pictures as they are."""
 
-    crop: int = Field(4, ge=0, description="Pixels of padding on each side from which a random crop is taken; 0 is off.")
+    crop: int = Field(
+        4, ge=0, description="Pixels of padding on each side from which a random crop is taken; 0 is off."
+    )
     padding: Literal["zeros", "reflect"] = Field("zeros", description="What the padding is filled with.")
     flip: bool = Field(True, description="Mirror left and right with probability one half.")
     policy: Policy | None = Field(None, description="none, randaugment, autoaugment or trivialaugment.")
@@ -149,7 +151,7 @@ def _reflected(size: int, pad: int, device: torch.device) -> Tensor:
 
 
 def _augmented(images_NHWC: Tensor, index: Tensor, policy: Policy, view_seed: int, epoch: int) -> Tensor:
-    """Applies a policy. An epoch has 512 draws of it; each picture takes one, and pictures of a draw go through together."""
+    """Applies a policy. An epoch has 128 draws of it; each picture takes one, and a draw's pictures go through together."""
     transform = policy.build()
     draw = random_integers((view_seed, epoch, "draw"), index, _DRAWS)
     by_draw = draw.argsort(stable=True)

@@ -94,7 +94,12 @@ class _Training:
         self.parameters = [*job.network.parameters(), *job.objective.parameters()]
         self.optimizer = job.train.optimizer.build(self.parameters)
         self.average = _average(job.network, job.train.ema) if job.train.ema else None
-        self.loss = torch.compile(self._loss, dynamic=False) if job.engine.compiled else self._loss
+        self.loss = self._loss
+        if job.engine.compiled:
+            torch.compiler.reset()  # else a process may compile only a few trainings before torch falls back to eager
+            # CUDA graphs replay a step at next to no cost, but reuse the gradients' memory: not while those add up.
+            mode = "reduce-overhead" if job.train.accumulate == 1 else "default"
+            self.loss = torch.compile(self._loss, dynamic=False, mode=mode)
         self.rows: list[dict[str, Any]] = []
         self.saved = time.monotonic()
 
