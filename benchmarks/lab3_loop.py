@@ -289,4 +289,5 @@ if __name__ == "__main__":
     try:
         main(tyro.cli(Setting), Console())
     except LimbeckError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

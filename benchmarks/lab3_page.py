@@ -39,7 +39,7 @@ class Measured:
 
 
 def page(measured: Measured) -> str:
-    """The page, in Markdown: what was measured where, the contenders, the machine's peak and the share of it reached."""
+    """The page, in Markdown: what was measured where, the contenders, the machine's peak and our share of it."""
     others = "unknown" if measured.others is None else f"{100 * measured.others:.1f} %"
     lines = [
         f"# The lab's training step and limbeck's on {measured.hardware}",

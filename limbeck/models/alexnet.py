@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
+from limbeck.models.dropout import Dropout
 from limbeck.models.width import scaled
 
 
@@ -46,10 +47,10 @@ class AlexNet(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d((6, 6))
         self.classifier = nn.Sequential(
             OrderedDict(
-                dropout6=nn.Dropout(0.5),
+                dropout6=Dropout(0.5),
                 linear6=nn.Linear(c5 * 6 * 6, hidden),
                 relu6=nn.ReLU(inplace=True),
-                dropout7=nn.Dropout(0.5),
+                dropout7=Dropout(0.5),
                 linear7=nn.Linear(hidden, hidden),
                 relu7=nn.ReLU(inplace=True),
                 linear8=nn.Linear(hidden, num_classes),

@@ -9,6 +9,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
+from limbeck.models.dropout import Dropout
 from limbeck.models.width import scaled
 
 
@@ -70,7 +71,7 @@ class CIFARNIN(nn.Module):
 def _stage(in_channels: int, channels: Sequence[int], kernel_size: int, pool: nn.Module | None = None) -> nn.Sequential:
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     if pool is not None:
-        layers.update(pool=pool, dropout=nn.Dropout(0.5))
+        layers.update(pool=pool, dropout=Dropout(0.5))
     for number, (inputs, outputs) in enumerate(pairwise([in_channels, *channels]), start=1):
         layers[f"unit{number}"] = NINConv(inputs, outputs, kernel_size if number == 1 else 1)
     return nn.Sequential(layers)

@@ -1,7 +1,8 @@
 """What to run: typed recipes, one file each."""
 
 from limbeck.recipes.catalogue import CATALOGUE, describe, find
+from limbeck.recipes.cifar10 import cifar10, cifar10_cpu
 from limbeck.recipes.digits import digits
 from limbeck.recipes.recipe import Data, Protocol, Recipe, Training, Weights
 
-__all__ = ["CATALOGUE", "Data", "Protocol", "Recipe", "Training", "Weights", "describe", "digits", "find"]
+__all__ = ["CATALOGUE", "Data", "Protocol", "Recipe", "Training", "Weights", "cifar10", "cifar10_cpu", "describe", "digits", "find"]

@@ -9,10 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from limbeck.errors import LimbeckError, unknown
+from limbeck.recipes.cifar10 import cifar10, cifar10_cpu
 from limbeck.recipes.digits import digits
 from limbeck.recipes.recipe import Recipe
 
-CATALOGUE: dict[str, Callable[[], Recipe]] = {"digits": digits}
+CATALOGUE: dict[str, Callable[[], Recipe]] = {
+    "digits": digits,
+    "cifar10": cifar10,
+    "cifar10_cpu": cifar10_cpu,
+}
 
 
 def find(name: str) -> Recipe:

@@ -115,14 +115,18 @@ def _precision(wanted: str, device: torch.device) -> tuple[torch.dtype | None, s
         return torch.bfloat16, "precision bf16 (autocast): as asked"
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16, "precision bf16 (autocast): the GPU has matrix units for it"
-    if device.type == "cpu" and _has_amx():
-        return torch.bfloat16, "precision bf16 (autocast): the processor has matrix units for it (AMX)"
-    return None, f"precision fp32: {device.type} has no fast bf16 matrix units here"
+    if device.type == "cpu" and (instructions := _bf16_instructions()):
+        return torch.bfloat16, f"precision bf16 (autocast): the processor multiplies it in hardware ({instructions})"
+    return None, f"precision fp32: {device.type} has no fast bf16 here"
 
 
-def _has_amx() -> bool:
-    check = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(check and check())
+def _bf16_instructions() -> str | None:
+    """The instructions that make bf16 faster than fp32 on this CPU: twice as fast with them, slower without."""
+    for instructions, check in (("AMX", "_is_amx_tile_supported"), ("AVX512_BF16", "_is_avx512_bf16_supported")):
+        supported = getattr(torch.cpu, check, None)
+        if supported is not None and supported():
+            return instructions
+    return None
 
 
 def _compiled(wanted: str, device: torch.device) -> tuple[bool, str]:
