@@ -79,13 +79,21 @@ def _candidates(spec: Spec, path: Sequence[str]) -> dict[str, type[Spec] | None]
     field = type(spec).model_fields.get(path[-1])
     if field is None:
         return {}
-    kinds = [kind for kind in typing.get_args(field.annotation) if isinstance(kind, type)]
+    kinds = _kinds(field.annotation)
     named: dict[str, type[Spec] | None] = {
-        kind.model_fields["name"].default: kind
-        for kind in kinds
-        if issubclass(kind, Spec) and isinstance(kind.model_fields.get("name", None) and kind.model_fields["name"].default, str)
+        kind.model_fields["name"].default: kind for kind in kinds if issubclass(kind, Spec) and "name" in kind.model_fields
     }
     return {**named, "none": None} if named and type(None) in kinds else named
+
+
+def _kinds(annotation: Any) -> list[type]:
+    """The types that an annotation allows, with unions inside unions opened."""
+    if isinstance(annotation, type):
+        return [annotation]
+    parts = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Annotated:
+        parts = parts[:1]
+    return [kind for part in parts if part is not Ellipsis for kind in _kinds(part)]
 
 
 def _named(path: str, name: str, candidates: dict[str, type[Spec] | None]) -> Spec | None:

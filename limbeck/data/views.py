@@ -55,7 +55,7 @@ class TrivialAugment(Spec):
         return v2.TrivialAugmentWide()
 
 
-Policy = RandAugment | AutoAugment | TrivialAugment
+Policy = Annotated[RandAugment | AutoAugment | TrivialAugment, Field(discriminator="name")]
 
 
 class Views(Spec):

@@ -21,12 +21,12 @@ def cifar10() -> Recipe:
             views=Views(policy=RandAugment(operations=2, magnitude=9)),
             student=Model(name="alexnet_cifar"),
             train=Train(
-                epochs=60, batch_size=250, optimizer=SGD(lr=0.05), schedule=Schedule(warmup=3), clip=2.0, ema=0.998, chunk=180
+                epochs=50, batch_size=250, optimizer=SGD(lr=0.05), schedule=Schedule(warmup=3), clip=2.0, ema=0.998, chunk=180
             ),
         ),
         student=Model(name="nin_cifar"),
         train=Train(
-            epochs=120, batch_size=500, optimizer=AdamW(lr=2e-3), schedule=Schedule(warmup=5), clip=1.0, chunk=90
+            epochs=90, batch_size=500, optimizer=AdamW(lr=2e-3), schedule=Schedule(warmup=5), clip=1.0, chunk=90
         ),
         objective=KD(temperature=4, weight=0.9, labels=0.1),
         protocol=Protocol(seeds=(0, 1, 2), holdout=5000),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from limbeck.data import CATALOGUE
 from limbeck.data.views import Views
@@ -67,11 +67,21 @@ class Weights(Spec):
     path: Path = Field(description="A weights.safetensors that limbeck wrote.")
 
 
+def _kind_of_teacher(teacher: Any) -> str:
+    has_path = "path" in teacher if isinstance(teacher, dict) else hasattr(teacher, "path")
+    return "weights" if has_path else "training"
+
+
+Teacher = Annotated[
+    Annotated["Training", Tag("training")] | Annotated[Weights, Tag("weights")], Discriminator(_kind_of_teacher)
+]
+
+
 class Training(Spec):
     """How one network is trained: on which views, by which teacher, for what."""
 
     views: Views = Views()
-    teacher: Training | Weights | None = Field(None, description="Who labels the views; none: nobody.")
+    teacher: Teacher | None = Field(None, description="Who labels the views; none: nobody.")
     student: Model = Model(name="nin_cifar")
     train: Train = Train()
     objective: AnyObjective = CrossEntropy()

@@ -47,6 +47,9 @@ class AdamW(Spec):
         )
 
 
+Optimizer = Annotated[SGD | AdamW, Field(discriminator="name")]
+
+
 class Schedule(Spec):
     """The learning rate over a training, as a share of its peak: a linear warm-up, then a decay."""
 
@@ -79,7 +82,7 @@ class Train(Spec):
 
     epochs: int = Field(30, ge=0, description="Passes over the training set.")
     batch_size: int = Field(128, ge=1, description="Pictures in an optimizer step.")
-    optimizer: SGD | AdamW = Field(SGD(), description="sgd or adamw.")
+    optimizer: Optimizer = Field(SGD(), description="sgd or adamw.")
     schedule: Schedule = Schedule()
     clip: float | None = Field(None, gt=0, description="Largest norm of the gradient; none leaves it.")
     accumulate: int = Field(1, ge=1, description="Parts a batch is cut into, to save memory; the step is the same.")
