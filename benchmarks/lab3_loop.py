@@ -25,25 +25,21 @@ import tyro
 from lab3_page import Measured, page, slug
 from machine import Others, matrix_products, training_gflop, versions
 from PIL import Image
-from rich.text import Text
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 from turns import Turns, referee
 
-from limbeck import data, files, models
+from limbeck import data, files, models, recipes
 from limbeck.console import Console
-from limbeck.data.views import Views, make_views
+from limbeck.data.views import make_views
 from limbeck.errors import LimbeckError, unknown
 from limbeck.models.model import Model
-from limbeck.objectives import KD, CrossEntropy
 from limbeck.runs import processor
 from limbeck.teachers import LiveTeacher, StoredLogits
-from limbeck.training import Device, Job, Train, choose, fit
+from limbeck.training import Device, Job, choose, fit
 from limbeck.training.loop import LabelsViews
-
-LAB_BATCH = 32
 
 Labeller = Literal["live", "stored", "none"]
 
@@ -60,6 +56,8 @@ class Setting:
     """Pictures of one turn."""
     rounds: int = 5
     """Turns of each contender that count; one more warms up."""
+    recipe: str = "cifar10_cpu"
+    """Recipe whose views, objective and optimizer limbeck uses."""
     batch_size: int = 128
     """limbeck's batch size; the lab's is 32."""
     side: int = 4096
@@ -112,11 +110,11 @@ def lab(turns: Turns, setting: Setting, *, our_batch: bool = False, augment: boo
     torch.manual_seed(0)
     if setting.threads:
         torch.set_num_threads(setting.threads)
-    device, batch_size = setting.torch_device(), setting.batch_size if our_batch else LAB_BATCH
+    device, batch_size = setting.torch_device(), setting.batch_size if our_batch else 32
     pictures = LabPictures(setting.data, augment)
     loader = DataLoader(pictures, batch_size, shuffle=True, num_workers=2, drop_last=True)
     teacher, student = (
-        models.build(name, num_classes=len(pictures.classes), width=setting.width).to(device)
+        _with_torch_dropout(models.build(name, num_classes=len(pictures.classes), width=setting.width)).to(device)
         for name in ("alexnet_cifar", "nin_cifar")
     )
     teacher.train()
@@ -155,6 +153,14 @@ def lab(turns: Turns, setting: Setting, *, our_batch: bool = False, augment: boo
         turns.give(count * batch_size)
 
 
+def _with_torch_dropout(network: nn.Module) -> nn.Module:
+    """The network as a notebook writes it: limbeck's own dropout is faster on a CPU."""
+    for path, module in list(network.named_modules()):
+        if isinstance(module, nn.Dropout):
+            network.set_submodule(path, nn.Dropout(module.p))
+    return network
+
+
 def limbeck(turns: Turns, setting: Setting, *, teacher: Labeller, precision: Literal["auto", "fp32"] = "auto") -> None:
     """limbeck's loop as `limbeck run` calls it, by `limbeck.training.fit`. A turn is an epoch, without its checkpoint.
 
@@ -164,6 +170,7 @@ def limbeck(turns: Turns, setting: Setting, *, teacher: Labeller, precision: Lit
         teacher: asked in the step, its logits stored, or labels alone.
         precision: "auto" is what a run uses.
     """
+    recipe = recipes.find(setting.recipe)
     engine = choose(Device(name=setting.torch_device(), precision=precision, threads=setting.threads))
     whole = data.load(setting.data, "train", Console(quiet=True))
     pictures = whole.subset(torch.arange(setting.pictures)).to(engine.device)
@@ -178,11 +185,11 @@ def limbeck(turns: Turns, setting: Setting, *, teacher: Labeller, precision: Lit
         labellers: dict[Labeller, LabelsViews | None] = {"live": live, "stored": stored, "none": None}
         job = Job(
             network=student,
-            objective=engine.place((CrossEntropy() if teacher == "none" else KD()).build()),
+            objective=engine.place((recipe.alone if teacher == "none" else recipe.objective).build()),
             teacher=labellers[teacher],
             pictures=pictures,
-            views=Views(),
-            train=Train(epochs=1 + setting.rounds, batch_size=setting.batch_size, checkpoint_seconds=1e9),
+            views=recipe.views,
+            train=recipe.train.with_(epochs=1 + setting.rounds, batch_size=setting.batch_size, checkpoint_seconds=1e9),
             engine=engine,
             seed=0,
             view_seed=0,
@@ -237,9 +244,9 @@ def main(setting: Setting, console: Console) -> None:
     Raises:
         LimbeckError: an impossible setting, or a contender that failed.
     """
-    for name in setting.only:
-        if name not in CONTENDERS:
-            raise unknown("contender", name, CONTENDERS)
+    for name in set(setting.only) - set(CONTENDERS):
+        raise unknown("contender", name, CONTENDERS)
+    recipes.find(setting.recipe)
     if setting.rounds < 1:
         raise LimbeckError(f"rounds = {setting.rounds} is not possible: give 1 or more.")
     if setting.side < 64 or setting.side % 64:
@@ -279,7 +286,7 @@ def main(setting: Setting, console: Console) -> None:
             chosen="fp32" if engine.autocast is None else "bf16",
         )
     )
-    console.show(Text(text))
+    console.show(text)
     out = setting.out or Path(__file__).parent / "results" / f"{slug(hardware)}.md"
     files.write_bytes(out, text.encode())
     console.say(f"written to {out}")

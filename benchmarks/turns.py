@@ -92,5 +92,5 @@ def referee(
 
 def _contend(contender: Contender, connection: Connection) -> None:
     multiprocessing.set_start_method(None, force=True)  # a loader's workers start as they do in a notebook
-    with contextlib.suppress(EOFError):  # the referee has gone
+    with contextlib.suppress(EOFError, BrokenPipeError):  # the referee has gone
         contender(Turns(connection))

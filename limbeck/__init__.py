@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from limbeck.errors import LimbeckError
     from limbeck.experiment import Result, run
     from limbeck.recipes import Recipe
+
+# Threads of a CPU that wait should sleep, not spin: a machine that does anything else beside it is many times faster so.
+# OpenMP reads this when torch is imported, so it has to stand here.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {
     "LimbeckError": "limbeck.errors",

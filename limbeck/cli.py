@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from limbeck.console import Console
 from limbeck.errors import LimbeckError, unknown
 
 _USAGE = """\
-limbeck shrinks an image classifier: it distils any teacher into a small student, and measures what the teacher was worth.
+limbeck shrinks an image classifier: it distils any teacher into a small student, and measures what it was worth.
 
 usage: limbeck COMMAND [OPTIONS]
 
@@ -26,19 +27,36 @@ Type `limbeck COMMAND --help` for a command's options. `limbeck run` again conti
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns the exit code: 0, 2 for an error that the user can mend, 130 when interrupted."""
+    """Runs a command.
+
+    Returns:
+        the exit code: 0; 2 for an error that the user can mend; 130 when interrupted; 141 (as shells count SIGPIPE)
+        when whoever reads the output has ended.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _command(words)
+        code = _command(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        return _unread()
     except LimbeckError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # rich's way to end
+            return _unread()
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
         again = shlex.join(["limbeck", *(word for word in words if word != "--fresh")])
         print(f"\nstopped. Nothing is lost: type `{again}` to continue.", file=sys.stderr)
         return 130
+
+
+def _unread() -> int:
+    """Points the standard output nowhere, so that Python does not complain of it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 
 def _command(words: list[str]) -> int:
@@ -91,9 +109,7 @@ def _summary(words: list[str]) -> int:
 
     from limbeck import models
 
-    def summary(
-        names: tyro.conf.PositionalRequiredArgs[tuple[str, ...]], num_classes: int = 10, in_channels: int = 3, width: float = 1.0
-    ) -> None:
+    def summary(names: tuple[str, ...], num_classes: int = 10, in_channels: int = 3, width: float = 1.0) -> None:
         """Prints the layers, output shapes and parameters of networks for one picture of 32 x 32.
 
         Args:
@@ -106,7 +122,7 @@ def _summary(words: list[str]) -> int:
             raise LimbeckError(f"which model? Known: {', '.join(models.CATALOGUE)}. Type `limbeck summary nin_cifar`.")
         print(models.tables(names, num_classes=num_classes, in_channels=in_channels, width=width))
 
-    tyro.cli(summary, args=words, prog="limbeck summary")
+    tyro.cli(summary, args=words, prog="limbeck summary", config=(tyro.conf.PositionalRequiredArgs,))
     return 0
 
 
@@ -120,7 +136,8 @@ def _data(words: list[str]) -> int:
         console.show(report.data_table([data.status(name) for name in names or data.CATALOGUE]))
     elif action == "fetch":
         if not names:
-            raise LimbeckError(f"which data set? Known: {', '.join(data.CATALOGUE)}. Type `limbeck data fetch cifar10`.")
+            known = ", ".join(data.CATALOGUE)
+            raise LimbeckError(f"which data set? Known: {known}. Type `limbeck data fetch cifar10`.")
         for name in names:
             data.fetch(name, console)
             console.show(f"{name}: ready")

@@ -32,5 +32,5 @@ def unknown(kind: str, name: str, known: Iterable[str], then: str = "") -> Limbe
     names = sorted(known)
     near = nearest(name, names)
     hint = f" Did you mean {near!r}?" if near else ""
-    message = f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}."
+    message = f"unknown {kind} {name!r}.{hint} Known: {', '.join(names) or 'none'}."
     return LimbeckError(f"{message} {then}".rstrip())

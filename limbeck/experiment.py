@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from limbeck import data, files, streams
@@ -21,8 +25,11 @@ from limbeck.models.weights import load_network, save_network
 from limbeck.recipes.recipe import Recipe, Training, Weights
 from limbeck.runs import RunFolder, open_run
 from limbeck.teachers import LiveTeacher, StoredLogits
-from limbeck.training import Engine, Job, choose, fit
+from limbeck.training import Engine, Job, Train, choose, fit
 from limbeck.training.loop import LabelsViews
+
+ONE_TEACHER = "One teacher serves all seeds: the gain's interval does not contain the teacher's own variation."
+_OUT_OF_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -107,8 +114,12 @@ class Experiment:
                 teacher = self.labeller(taught_by, folder / "teacher")
             network = self.trained(how, folder, title, seed, teacher)
             save_network(weights, network, how.student, self.pictures.classes)
+            self.folder.seal(weights)
         (folder / "checkpoint.pt").unlink(missing_ok=True)
-        return self.engine.place(self.loaded(weights))
+        shutil.rmtree(folder / "teacher" / "logits", ignore_errors=True)
+        network = self.engine.place(self.loaded(weights))
+        self.folder.check(weights)
+        return network
 
     def loaded(self, weights: Path) -> nn.Module:
         """The network of a weights file, if it speaks of the same classes as the data."""
@@ -120,31 +131,29 @@ class Experiment:
             )
         return network
 
-    def trained(
-        self, how: Training, folder: Path, title: str, seed: int, teacher: LabelsViews | None
-    ) -> nn.Module:
+    def trained(self, how: Training, folder: Path, title: str, seed: int, teacher: LabelsViews | None) -> nn.Module:
         """Trains one network, continuing from its checkpoint if there is one."""
-        with streams.seeded(seed, "weights"):
-            network = how.student.build(len(self.pictures.classes), self.pictures.statistics())
-        files.make_folder(folder)
-        job = Job(
-            network=self.engine.place(network),
-            objective=self.engine.place(how.objective.build()),
-            teacher=teacher,
-            pictures=self.pictures,
-            views=how.views,
-            train=how.train,
-            engine=self.engine,
-            seed=seed,
-            view_seed=self.recipe.protocol.view_seed,
-            folder=folder,
-            identity=f"recipe {self.recipe.digest()}, {title}",
-            evaluate=self.held_out_figures,
-        )
         label = f"{title} ({how.student.title()})"
-        with self.console.bar(label, job.steps_per_epoch * how.train.epochs) as bar:
-            job.progress = bar.update
-            return fit(job)
+        with _enough_memory(label, how.train):
+            with streams.seeded(seed, "weights"):
+                network = how.student.build(len(self.pictures.classes), self.pictures.statistics())
+            job = Job(
+                network=self.engine.place(network),
+                objective=self.engine.place(how.objective.build()),
+                teacher=teacher,
+                pictures=self.pictures,
+                views=how.views,
+                train=how.train,
+                engine=self.engine,
+                seed=seed,
+                view_seed=self.recipe.protocol.view_seed,
+                folder=files.make_folder(folder),
+                identity=f"recipe {self.recipe.digest()}, {title}",
+                evaluate=self.held_out_figures,
+            )
+            with self.console.bar(label, job.steps_per_epoch * how.train.epochs) as bar:
+                job.progress = bar.update
+                return fit(job)
 
     def labeller(self, network: nn.Module, folder: Path) -> LabelsViews:
         """The network as a teacher: asked live, its answers stored where the recipe says so."""
@@ -185,10 +194,10 @@ class Experiment:
             "measurements": measurements,
             "summary": summarise(measurements, right),
             "not_measured": not_measured,
-            "notes": ["One teacher serves all seeds: the gain's interval does not contain the teacher's own variation."],
+            "notes": [ONE_TEACHER] if ("teacher", None) in networks else [],
         }
-        files.write_json(self.folder.results, results)
         shutil.rmtree(self.folder.teacher / "logits", ignore_errors=True)
+        files.write_json(self.folder.results, results)  # last: a run with results is never taken up again
         return results
 
     def refuse_other_classes(self, dataset: str, pictures: Dataset) -> None:
@@ -232,14 +241,31 @@ class Experiment:
         }
 
 
+@contextlib.contextmanager
+def _enough_memory(doing: str, train: Train) -> Iterator[None]:
+    """Turns whatever torch raises when memory runs out into a `LimbeckError` that says what to lower."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        said = (str(error) or "MemoryError").splitlines()[0]
+        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not _OUT_OF_MEMORY.search(said):
+            raise
+        raise LimbeckError(
+            f"out of memory in {doing}: {said}\n"
+            f"Lower its batch_size (now {train.batch_size}) or chunk (now {train.chunk}), raise accumulate (now "
+            f"{train.accumulate}), or narrow the network: --train.batch-size and --student.width for the student, "
+            "--teacher.train.batch-size and --teacher.student.width for the teacher."
+        ) from error
+
+
 def _refuse_large_batches(recipe: Recipe, pictures: int) -> None:
     """A batch larger than the training set is a mistake, not a wish."""
-    trainings: list[tuple[str, Training]] = [("train", recipe)]
-    if isinstance(recipe.teacher, Training):
-        trainings.append(("teacher.train", recipe.teacher))
-    for where, training in trainings:
-        if training.train.batch_size > pictures:
+    where, training = "train", cast("Training | Weights | None", recipe)
+    while isinstance(training, Training):
+        size = training.train.batch_size
+        if size > pictures:
             raise LimbeckError(
-                f"{where}.batch_size = {training.train.batch_size} is larger than the training set of {pictures} pictures. "
+                f"{where}.batch_size = {size} is larger than the training set of {pictures} pictures. "
                 f"Type --{where}.batch-size {min(128, pictures)}, or hold out fewer with --protocol.holdout."
             )
+        where, training = f"teacher.{where}", training.teacher

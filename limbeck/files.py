@@ -30,6 +30,8 @@ _MENDABLE = {
     errno.EPERM: "permission denied; choose a folder that you may write to",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another folder",
     errno.EEXIST: "a file of that name is in the way; choose another folder",
+    errno.EISDIR: "a folder of that name is in the way; remove it or choose another folder",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
 
 
@@ -40,7 +42,9 @@ def mendable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _MENDABLE:
-            raise LimbeckError(f"cannot write {path}: {_MENDABLE[error.errno]} and run the same command again.") from error
+            raise LimbeckError(
+                f"cannot write {path}: {_MENDABLE[error.errno]} and run the same command again."
+            ) from error
         raise
 
 
@@ -87,13 +91,22 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise LimbeckError(f"cannot read {path}: {error}. Remove the file, or the folder it is in, and run again.") from error
+        raise LimbeckError(
+            f"cannot read {path}: {error}. Remove the file, or the folder it is in, and run again."
+        ) from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Writes named tensors as safetensors, atomically."""
+    """Writes named tensors as safetensors, atomically; equal tensors and metadata make equal files."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, safetensors.torch.save(plain, dict(metadata or {})))
+    content = memoryview(safetensors.torch.save(plain, dict(metadata or {})))
+    begin = 8 + int.from_bytes(content[:8], "little")
+    # safetensors shuffles the metadata each time, so the header is written anew, in the order of the names.
+    header = json.dumps(json.loads(bytes(content[8:begin])), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    with replacing(path) as stream:
+        stream.write(len(header).to_bytes(8, "little") + header)
+        stream.write(content[begin:])
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -108,7 +121,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise LimbeckError(f"weights file {path} does not exist. Check the path.") from error
     except (safetensors.SafetensorError, OSError) as error:
         raise LimbeckError(
-            f"weights file {path} is damaged or not a safetensors file ({error}). Replace it with a good copy, or remove it."
+            f"weights file {path} is damaged or not a safetensors file ({error}). "
+            "Replace it with a good copy, or remove it."
         ) from error
 
 

@@ -7,15 +7,17 @@ Where a field may be one of several descriptions (an objective, an optimizer, a 
 from __future__ import annotations
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
-from limbeck.errors import unknown
+from limbeck.errors import LimbeckError, unknown
 from limbeck.recipes import Recipe, Weights
 from limbeck.spec import Spec
+
+Candidates = dict[str, type[Spec] | None]
 
 
 class RunOptions(Spec):
@@ -27,7 +29,7 @@ class RunOptions(Spec):
 
     out: Annotated[Path | None, tyro.conf.arg(help="The run folder; by default runs/<recipe>-<hash>.")] = None
     fresh: Annotated[bool, tyro.conf.arg(help="Throw away what the folder has and start over.")] = False
-    dry_run: Annotated[bool, tyro.conf.arg(help="Tell the time and the disk that the run would take, and stop.")] = False
+    dry_run: Annotated[bool, tyro.conf.arg(help="Tell the time and the disk a run would take, and stop.")] = False
     quiet: Annotated[bool, tyro.conf.arg(help="Show nothing but the result.")] = False
 
 
@@ -45,44 +47,93 @@ def parse(recipe: Recipe, words: Sequence[str], program: str) -> tuple[Recipe, R
     """
     recipe, rest = _choose(recipe, words)
 
-    def command(recipe: Annotated[Recipe, tyro.conf.arg(name="")] = recipe, run: Annotated[RunOptions, tyro.conf.arg(name="")] = RunOptions()) -> tuple[Recipe, RunOptions]:  # fmt: skip  # noqa: B008
+    def command(
+        recipe: Annotated[Recipe, tyro.conf.arg(name="")] = recipe,
+        run: Annotated[RunOptions, tyro.conf.arg(name="")] = RunOptions(),  # noqa: B008
+    ) -> tuple[Recipe, RunOptions]:
         return recipe, run
 
     config = (tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff)
-    first_line = (type(recipe).__doc__ or "").splitlines()[0]
-    return tyro.cli(command, args=rest, prog=program, description=first_line, config=config)
+    return tyro.cli(
+        command, args=rest, prog=program, description=_description(recipe), config=config, registry=_registry
+    )
+
+
+_registry = tyro.constructors.ConstructorRegistry()
+
+
+@_registry.primitive_rule
+def _none(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec | None:
+    """Nothing is typed "none", as it is in the descriptions' own help."""
+    if info.type is not type(None):
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="none",
+        choices=("none", "None"),
+        instance_from_str=lambda words: None,
+        is_instance=lambda value: value is None,
+        str_from_instance=lambda value: ["none"],
+    )
+
+
+def _description(recipe: Recipe) -> str:
+    """The head of the help: what a recipe is, and the options that are not among tyro's."""
+    summary = (type(recipe).__doc__ or "").partition("\n")[0]
+    return "\n".join([summary, "", "Options that choose by name:", *_choices(recipe)])
+
+
+def _choices(spec: Spec, above: str = "") -> Iterator[str]:
+    for field in type(spec).model_fields:
+        path, value = f"{above}{field}", getattr(spec, field)
+        if names := _names(_candidates(spec, {}, field)):
+            yield f"  --{path.replace('_', '-')} {{{','.join(names)}}}"
+        if isinstance(value, Spec):
+            yield from _choices(value, f"{path}.")
 
 
 def _choose(recipe: Recipe, words: Sequence[str]) -> tuple[Recipe, list[str]]:
-    """Applies every `--path NAME` that chooses among descriptions; returns the words that are left."""
-    rest: list[str] = []
+    """Applies every `--path NAME` that chooses among descriptions; returns the words that are left.
+
+    Short paths go first: `--teacher FILE.safetensors` decides whether there is a `--teacher.train.optimizer`.
+    """
     chosen: dict[str, Spec | None] = {}
-    waiting = list(words)
-    while waiting:
-        word = waiting.pop(0)
-        path, equals, value = word.removeprefix("--").partition("=")
-        path = path.replace("-", "_")
-        candidates = _candidates(recipe, path.split(".")) if word.startswith("--") else {}
-        if not candidates or not (equals or waiting):
-            rest.append(word)
-            continue
-        chosen[path] = _named(path, value if equals else waiting.pop(0), candidates)
+    rest = list(words)
+    for dots in range(1 + max((word.count(".") for word in words), default=0)):
+        waiting, rest = rest, []
+        while waiting:
+            word = waiting.pop(0)
+            typed, equals, name = word.partition("=")
+            path = typed.removeprefix("--").replace("-", "_")
+            here = typed.startswith("--") and path.count(".") == dots
+            if not here or not (candidates := _candidates(recipe, chosen, path)):
+                rest.append(word)
+                continue
+            if not equals:
+                name = waiting.pop(0) if waiting and not waiting[0].startswith("--") else ""
+            chosen[path] = _named(typed, name, candidates)
     return _changed(recipe, chosen), rest
 
 
-def _candidates(spec: Spec, path: Sequence[str]) -> dict[str, type[Spec] | None]:
-    """The descriptions that a field may be, by name; empty where it is not that kind of field."""
-    for part in path[:-1]:
-        spec = getattr(spec, part, None)  # type: ignore[assignment]
+def _candidates(spec: Any, chosen: Mapping[str, Spec | None], path: str) -> Candidates:
+    """The descriptions that a field may be, by name; empty where it is not that kind of field.
+
+    ``chosen`` are changes to ``spec`` by their dotted paths, not yet made.
+    """
+    *above, field = path.split(".")
+    for depth, part in enumerate(above, start=1):
+        there = ".".join(above[:depth])
+        spec = chosen[there] if there in chosen else getattr(spec, part, None)
         if not isinstance(spec, Spec):
             return {}
-    field = type(spec).model_fields.get(path[-1])
-    if field is None:
+    if field not in type(spec).model_fields:
         return {}
-    kinds = _kinds(field.annotation)
-    named: dict[str, type[Spec] | None] = {
-        kind.model_fields["name"].default: kind for kind in kinds if issubclass(kind, Spec) and "name" in kind.model_fields
-    }
+    kinds = _kinds(type(spec).model_fields[field].annotation)
+    named: Candidates = {}
+    for kind in kinds:
+        name = kind.model_fields.get("name") if issubclass(kind, Spec) else None
+        if name is not None and typing.get_origin(name.annotation) is Literal:
+            named[name.default] = kind
     return {**named, "none": None} if named and type(None) in kinds else named
 
 
@@ -96,17 +147,24 @@ def _kinds(annotation: Any) -> list[type]:
     return [kind for part in parts if part is not Ellipsis for kind in _kinds(part)]
 
 
-def _named(path: str, name: str, candidates: dict[str, type[Spec] | None]) -> Spec | None:
+def _names(candidates: Candidates) -> list[str]:
+    """What may be typed for each candidate."""
+    return ["FILE.safetensors" if kind is Weights else name for name, kind in candidates.items()]
+
+
+def _named(option: str, name: str, candidates: Candidates) -> Spec | None:
+    known = _names(candidates)
+    if not name:
+        raise LimbeckError(f"{option} needs a name. Known: {', '.join(known)}. Type {option} {known[0]}")
     if Weights in candidates.values() and name.endswith(".safetensors"):
         return Weights(path=Path(name))
-    known = ["FILE.safetensors" if kind is Weights else known for known, kind in candidates.items()]
     if name not in known:
-        raise unknown(path, name, known)
+        raise unknown(option.removeprefix("--"), name, known)
     kind = candidates[name]
     return kind() if kind else None
 
 
-def _changed(spec: Any, changes: dict[str, Any]) -> Any:
+def _changed(spec: Any, changes: Mapping[str, Any]) -> Any:
     """A copy of ``spec`` with the dotted paths changed, each description validated once."""
     if not changes:
         return spec

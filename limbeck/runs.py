@@ -8,10 +8,10 @@ import importlib.metadata
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from limbeck.errors import LimbeckError
 from limbeck.recipes.recipe import Recipe, from_json
 from limbeck.training import Engine
 
+_UNFINISHED = ".*.part"  # what a process that was killed was writing
 _PACKAGES = ("limbeck", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
 
 
@@ -55,6 +56,35 @@ class RunFolder:
         line = json.dumps({"when": _now(), "role": role, "seed": seed, "dataset": dataset, "split": split})
         files.write_bytes(path, before + line.encode() + b"\n")
 
+    def seal(self, path: Path) -> None:
+        """Notes the SHA-256 of a finished file in SHA256SUMS, as `sha256sum --check` reads it."""
+        sums = {**self._sums(), self._name(path): files.digest(path)}
+        text = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
+        files.write_bytes(self.path / "SHA256SUMS", text.encode())
+
+    def check(self, path: Path) -> None:
+        """Compares a finished file with its seal; seals it where a process was killed before it could.
+
+        Raises:
+            LimbeckError: the file was altered.
+        """
+        expected = self._sums().get(self._name(path))
+        if expected is None:
+            self.seal(path)
+        elif expected != files.digest(path):
+            raise LimbeckError(
+                f"{path} was altered since it was finished: it has another SHA-256 than in {self.path / 'SHA256SUMS'}. "
+                "Replace it with a good copy, or remove it to have it made again."
+            )
+
+    def _sums(self) -> dict[str, str]:
+        path = self.path / "SHA256SUMS"
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.path).as_posix()
+
 
 @contextlib.contextmanager
 def open_run(recipe: Recipe, out: Path | None = None, fresh: bool = False) -> Iterator[RunFolder]:
@@ -70,23 +100,29 @@ def open_run(recipe: Recipe, out: Path | None = None, fresh: bool = False) -> It
     """
     path = out or Path("runs") / f"{recipe.name}-{recipe.digest()}"
     busy = f"another process is working in {path}. Wait until it has ended, or type --out FOLDER to work elsewhere."
+    _refuse_foreign(path)
     with files.locked(path / "lock", busy):
         recipe_file = path / "recipe.json"
         if recipe_file.exists():
             _refuse_another(recipe, recipe_file)
-        elif foreign := sorted(item.name for item in path.iterdir() if item.name != "lock"):
-            raise LimbeckError(
-                f"{path} is not the folder of a run: it has {', '.join(foreign[:3])} but no recipe.json. "
-                "Type --out with the name of a new folder."
-            )
-        if fresh:
-            _empty(path)
+        _empty(path, "*" if fresh else _UNFINISHED)
         files.write_bytes(recipe_file, (recipe.model_dump_json(indent=2) + "\n").encode())
         yield RunFolder(path)
 
 
+def _refuse_foreign(path: Path) -> None:
+    with files.mendable(path):
+        there = {item.name for item in path.iterdir()} if path.is_dir() else set()
+    foreign = sorted(name for name in there if name != "lock" and not fnmatch(name, _UNFINISHED))
+    if foreign and "recipe.json" not in there:
+        raise LimbeckError(
+            f"{path} is not the folder of a run: it has {', '.join(foreign[:3])} but no recipe.json. "
+            "Type --out with the name of a new folder."
+        )
+
+
 def _refuse_another(recipe: Recipe, recipe_file: Path) -> None:
-    found = from_json(recipe_file.read_text(encoding="utf-8"), str(recipe_file))
+    found = from_json(recipe_file.read_text(encoding="utf-8", errors="replace"), str(recipe_file))
     if found != recipe:
         changes = differences(found.model_dump(mode="json"), recipe.model_dump(mode="json"))
         raise LimbeckError(
@@ -103,12 +139,13 @@ def differences(old: Any, new: Any, where: str = "") -> list[str]:
     return [] if old == new else [f"{where}: {old}, now {new}"]
 
 
-def _empty(path: Path) -> None:
+def _empty(path: Path, pattern: str) -> None:
+    """Removes what matches, the lock excepted."""
     with files.mendable(path):
-        for item in path.iterdir():
-            if item.is_dir():
-                shutil.rmtree(item)
-            elif item.name != "lock":
+        for item in sorted(path.rglob(pattern), reverse=True):
+            if item.is_dir() and not item.is_symlink():
+                item.rmdir()
+            elif item != path / "lock":
                 item.unlink()
 
 

@@ -43,5 +43,6 @@ def _readable(owner: type[Spec], error: ValidationError) -> str:
             lines.append(f"{where}: this field must be given.")
         else:
             said = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            lines.append(f"{where} = {fault['input']!r} is not possible: {said}.")
+            value = f" = {fault['input']!r}" if fault["loc"] else ""  # else all the fields together are at fault
+            lines.append(f"{where}{value} is not possible: {said}.")
     return "\n".join(lines)

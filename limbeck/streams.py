@@ -25,6 +25,7 @@ def order(seed: int, epoch: int, count: int) -> Tensor:
 @contextlib.contextmanager
 def seeded(*parts: int | str) -> Iterator[None]:
     """Runs a block with torch's global generators seeded from ``parts``, and puts them back afterwards."""
-    with torch.random.fork_rng():
+    gpus = list(range(torch.cuda.device_count()))  # torch warns where it has to find several by itself
+    with torch.random.fork_rng(devices=gpus):
         torch.manual_seed(derive(*parts))
         yield

@@ -55,7 +55,7 @@ class TrivialAugment(Spec):
         return v2.TrivialAugmentWide()
 
 
-Policy = Annotated[RandAugment | AutoAugment | TrivialAugment, Field(discriminator="name")]
+Policy = RandAugment | AutoAugment | TrivialAugment
 
 
 class Views(Spec):
@@ -66,7 +66,9 @@ class Views(Spec):
     )
     padding: Literal["zeros", "reflect"] = Field("zeros", description="What the padding is filled with.")
     flip: bool = Field(True, description="Mirror left and right with probability one half.")
-    policy: Policy | None = Field(None, description="none, randaugment, autoaugment or trivialaugment.")
+    policy: Policy | None = Field(
+        None, discriminator="name", description="none, randaugment, autoaugment or trivialaugment."
+    )
     cutout: int = Field(0, ge=0, description="Side in pixels of one grey square (DeVries and Taylor 2017); 0 is off.")
 
 
@@ -145,13 +147,13 @@ def _padded(images_NHWC: Tensor, pad: int, padding: str) -> Tensor:
 
 
 def _reflected(size: int, pad: int, device: torch.device) -> Tensor:
-    """Indices of ``size + 2 * pad`` positions, mirrored at the first and last one."""
-    position = torch.arange(-pad, size + pad, device=device).abs()
+    """Indices of ``size + 2 * pad`` positions, mirrored at the first and last one, as often as it takes."""
+    position = torch.arange(-pad, size + pad, device=device).abs() % max(1, 2 * (size - 1))
     return torch.where(position >= size, 2 * (size - 1) - position, position)
 
 
 def _augmented(images_NHWC: Tensor, index: Tensor, policy: Policy, view_seed: int, epoch: int) -> Tensor:
-    """Applies a policy. An epoch has 128 draws of it; each picture takes one, and a draw's pictures go through together."""
+    """Applies a policy. An epoch has 128 draws of it; each picture takes one; a draw's pictures go through together."""
     transform = policy.build()
     draw = random_integers((view_seed, epoch, "draw"), index, _DRAWS)
     by_draw = draw.argsort(stable=True)

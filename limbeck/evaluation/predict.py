@@ -26,7 +26,8 @@ def predict(network: nn.Module, pictures: Dataset, engine: Engine, at_once: int 
     everything = torch.arange(len(pictures), device=engine.device)
     with torch.no_grad(), engine.precision():
         answers = [
-            network(engine.pictures(pictures.fetch(index).permute(0, 3, 1, 2))).float() for index in everything.split(at_once)
+            network(engine.pictures(pictures.fetch(index).permute(0, 3, 1, 2))).float()
+            for index in everything.split(at_once)
         ]
     network.train(training)
     return torch.cat(answers)

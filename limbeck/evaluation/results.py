@@ -19,7 +19,7 @@ all seeds. sample_ci95 is the half-width that comes from the test pictures being
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import torch.nn.functional as F
@@ -50,13 +50,16 @@ class Gain(Estimate):
     sample_ci95: NotRequired[float]
 
 
-def measure(logits: Tensor, labels: Tensor, **whose: Any) -> list[Measurement]:
+def measure(
+    logits: Tensor, labels: Tensor, *, role: str, seed: int | None, dataset: str, split: str
+) -> list[Measurement]:
     """Accuracy (top-1) and negative log-likelihood of one network's answers.
 
     Args:
         logits: (N, C).
         labels: (N,) int64.
-        whose: role, seed, dataset and split.
+        role, seed: of the network.
+        dataset, split: of the pictures.
     """
     logits = logits.double().cpu()
     labels = labels.cpu()
@@ -64,7 +67,10 @@ def measure(logits: Tensor, labels: Tensor, **whose: Any) -> list[Measurement]:
         "accuracy": float((logits.argmax(1) == labels).double().mean()),
         "nll": float(F.cross_entropy(logits, labels)),
     }
-    return [Measurement(**whose, metric=metric, value=value, n=len(labels)) for metric, value in values.items()]
+    return [
+        Measurement(role=role, seed=seed, dataset=dataset, split=split, metric=metric, value=value, n=len(labels))
+        for metric, value in values.items()
+    ]
 
 
 def key(dataset: str, split: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import safetensors
@@ -36,13 +37,15 @@ def load_network(path: Path) -> tuple[Normalised, tuple[str, ...]]:
             f"{path} does not say which network its weights belong to: it was not written by limbeck. "
             "Give a weights.safetensors from a run's folder."
         )
-    model, classes = Model.model_validate_json(metadata["model"]), tuple(metadata["classes"].split("\n"))
     channels = tensors["scale"].numel() if "scale" in tensors else 3
-    network = model.build(len(classes), ([0.0] * channels, [1.0] * channels))
+    classes = tuple(metadata["classes"].split("\n"))
     try:
+        model = Model(**json.loads(metadata["model"]))
+        network = model.build(len(classes), ([0.0] * channels, [1.0] * channels))
         network.load_state_dict(tensors)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError, LimbeckError) as error:
         raise LimbeckError(
-            f"the weights in {path} do not fit {model.title()}: {error}. Remove the file, or replace it with a good copy."
+            f"the weights in {path} do not fit the network that the file names: {error}. "
+            "Remove the file, or replace it with a good copy."
         ) from error
     return network.eval(), classes

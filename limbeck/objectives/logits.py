@@ -47,9 +47,7 @@ def cross_entropy(student: Tensor, labels: Tensor, label_smoothing: float = 0.0)
         a scalar, float32; 0 when no picture is labelled.
     """
     labelled = (labels >= 0).sum().clamp(min=1)
-    total = F.cross_entropy(
-        student.float(), labels, ignore_index=-1, label_smoothing=label_smoothing, reduction="sum"
-    )
+    total = F.cross_entropy(student.float(), labels, ignore_index=-1, label_smoothing=label_smoothing, reduction="sum")
     return total / labelled
 
 

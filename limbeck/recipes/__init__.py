@@ -5,4 +5,16 @@ from limbeck.recipes.cifar10 import cifar10, cifar10_cpu
 from limbeck.recipes.digits import digits
 from limbeck.recipes.recipe import Data, Protocol, Recipe, Training, Weights
 
-__all__ = ["CATALOGUE", "Data", "Protocol", "Recipe", "Training", "Weights", "cifar10", "cifar10_cpu", "describe", "digits", "find"]
+__all__ = [
+    "CATALOGUE",
+    "Data",
+    "Protocol",
+    "Recipe",
+    "Training",
+    "Weights",
+    "cifar10",
+    "cifar10_cpu",
+    "describe",
+    "digits",
+    "find",
+]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
+import sys
 import textwrap
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from limbeck.errors import LimbeckError, unknown
@@ -49,22 +52,34 @@ def describe(name: str) -> str:
     return f"{name}\n{textwrap.indent(said, '  ')}\n"
 
 
-def _from_file(path: Path, wanted: str) -> Recipe:
-    if not path.is_file():
-        raise LimbeckError(f"recipe file {path} does not exist. Check the path, or type `limbeck recipes`.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+@contextlib.contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Turns whatever a user's file raises into an error that names the file, the line and the cause."""
     try:
-        spec.loader.exec_module(module)
+        yield
     except LimbeckError:
         raise
     except Exception as error:
-        raise LimbeckError(f"recipe file {path} cannot be run: {type(error).__name__}: {error}") from error
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        where = f", line {lines[-1]}," if lines else ""
+        raise LimbeckError(f"recipe file {path}{where} cannot be run: {type(error).__name__}: {error}") from error
+
+
+def _from_file(path: Path, wanted: str) -> Recipe:
+    if not path.is_file():
+        raise LimbeckError(f"recipe file {path} does not exist. Check the path, or type `limbeck recipes`.")
+    spec = importlib.util.spec_from_file_location(f"limbeck recipe {path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses and pydantic look there
+    with _blaming(path):
+        spec.loader.exec_module(module)
     own = {
         name: function
         for name, function in inspect.getmembers(module, inspect.isfunction)
-        if function.__module__ == module.__name__ and not name.startswith("_") and not inspect.signature(function).parameters
+        if function.__module__ == module.__name__
+        and not name.startswith("_")
+        and not inspect.signature(function).parameters
     }
     if wanted and wanted not in own:
         raise unknown(f"function in {path}", wanted, own)
@@ -75,7 +90,8 @@ def _from_file(path: Path, wanted: str) -> Recipe:
             f"Type {path}:FUNCTION to choose one."
         )
     name = wanted or next(iter(own))
-    recipe = own[name]()
+    with _blaming(path):
+        recipe = own[name]()
     if not isinstance(recipe, Recipe):
         raise LimbeckError(f"{path}:{name} returned {type(recipe).__name__}, not a limbeck.Recipe.")
     return recipe

@@ -21,7 +21,13 @@ def cifar10() -> Recipe:
             views=Views(policy=RandAugment(operations=2, magnitude=9)),
             student=Model(name="alexnet_cifar"),
             train=Train(
-                epochs=50, batch_size=250, optimizer=SGD(lr=0.05), schedule=Schedule(warmup=3), clip=2.0, ema=0.998, chunk=180
+                epochs=50,
+                batch_size=250,
+                optimizer=SGD(lr=0.05),
+                schedule=Schedule(warmup=3),
+                clip=2.0,
+                ema=0.998,
+                chunk=180,
             ),
         ),
         student=Model(name="nin_cifar"),

@@ -6,7 +6,7 @@ from limbeck.data.views import Views
 from limbeck.models.model import Model
 from limbeck.objectives import KD
 from limbeck.recipes.recipe import Data, Protocol, Recipe, Training
-from limbeck.training import SGD, Schedule, Train
+from limbeck.training import AdamW, Schedule, Train
 
 
 def digits() -> Recipe:
@@ -16,7 +16,7 @@ def digits() -> Recipe:
     may well be 0.
     """
     views = Views(crop=3, flip=False)
-    schedule = Schedule(decay="cosine", warmup=2)
+    schedule = Schedule(decay="cosine", warmup=1)
     return Recipe(
         name="digits",
         data=Data(name="digits"),
@@ -24,10 +24,10 @@ def digits() -> Recipe:
         teacher=Training(
             views=views,
             student=Model(name="alexnet_cifar", width=0.125),
-            train=Train(epochs=20, batch_size=64, optimizer=SGD(lr=0.05), schedule=schedule, clip=2.0),
+            train=Train(epochs=25, batch_size=50, optimizer=AdamW(lr=2e-3), schedule=schedule, clip=1.0),
         ),
-        student=Model(name="nin_cifar", width=0.125),
-        train=Train(epochs=15, batch_size=64, optimizer=SGD(lr=0.05), schedule=schedule, clip=2.0),
+        student=Model(name="nin_cifar", width=0.25),
+        train=Train(epochs=20, batch_size=50, optimizer=AdamW(lr=4e-3), schedule=schedule, clip=1.0),
         objective=KD(temperature=4, weight=0.9, labels=0.1),
         protocol=Protocol(seeds=(0, 1, 2), holdout=287),
     )

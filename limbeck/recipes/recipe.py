@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -48,7 +49,9 @@ def _known_data(name: str) -> str:
 class Protocol(Spec):
     """How the comparison is kept honest."""
 
-    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1, description="Fixed before the run; one pair of students each.")
+    seeds: tuple[int, ...] = Field(
+        (0, 1, 2), min_length=1, description="Fixed before the run; one pair of students each."
+    )
     view_seed: int = Field(0, description="Seed of the views, shared by every network.")
     holdout: int = Field(0, ge=0, description="Training pictures held out for selection; never trained on.")
 
@@ -110,7 +113,9 @@ class Recipe(Training):
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="Names the run's folder.")
     data: Data = Data()
     alone: AnyObjective = Field(CrossEntropy(), description="What the student without a teacher is trained for.")
-    logits: Literal["stored", "live"] = Field("stored", description="Store the teacher's answers for all seeds, or ask anew.")
+    logits: Literal["stored", "live"] = Field(
+        "stored", description="Store the teacher's answers for all seeds, or ask anew."
+    )
     protocol: Protocol = Protocol()
     device: Device = Device()
 
@@ -122,9 +127,7 @@ class Recipe(Training):
 
     def without_teacher(self) -> Training:
         """How the student alone is trained: all as for the distilled one, but for the objective and the teacher."""
-        return Training(
-            views=self.views, teacher=None, student=self.student, train=self.train, objective=self.alone
-        )
+        return Training(views=self.views, teacher=None, student=self.student, train=self.train, objective=self.alone)
 
     def digest(self) -> str:
         """Eight hexadecimal characters that stand for everything in the recipe."""
@@ -138,6 +141,9 @@ def from_json(text: str, source: str) -> Recipe:
         LimbeckError: the text is not a recipe.
     """
     try:
-        return Recipe.model_validate_json(text)
-    except ValueError as error:
-        raise LimbeckError(f"{source} is not a recipe of this version of limbeck: {error}") from error
+        return Recipe(**json.loads(text))
+    except (ValueError, TypeError, LimbeckError) as error:
+        raise LimbeckError(
+            f"{source} is not a recipe of this version of limbeck: {error}\n"
+            "Type --out with the name of a new folder, or remove the one that this file is in."
+        ) from error

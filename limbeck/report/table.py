@@ -19,15 +19,16 @@ def result_table(results: dict[str, Any]) -> Table:
     Args:
         results: the content of a results.json.
     """
-    table = Table(title=f"{results['recipe']['name']}: accuracy in %, mean ± 95 % interval over seeds", title_justify="left")
+    title = f"{results['recipe']['name']}: accuracy in %, mean ± 95 % interval over seeds"
+    table = Table(title=title, title_justify="left", caption_justify="left")
     for heading in ("", "network", "parameters", "seeds", "training"):
-        table.add_column(heading, justify="left" if heading in ("", "network") else "right")
+        table.add_column(heading, justify="left" if heading in ("", "network") else "right", overflow="fold")
     sizes = {(m["dataset"], m["split"]): m["n"] for m in results["measurements"]}
     sets = list(results["summary"])
     for name in sets:
         dataset, _, split = name.partition("/")
         what = "held out" if split else "test"
-        table.add_column(f"{dataset}\n{what} ({sizes[dataset, split or 'test']:,})", justify="right")
+        table.add_column(f"{dataset}\n{what} ({sizes[dataset, split or 'test']:,})", justify="right", overflow="fold")
     for role, title in _TITLES.items():
         portraits = [network for network in results["networks"] if network["role"] == role]
         if not portraits:
@@ -53,7 +54,9 @@ def result_table(results: dict[str, Any]) -> Table:
 
 def data_table(statuses: Sequence[Status]) -> Table:
     """The data sets, and whether they are here."""
-    table = Table("data set", "what it is", "classes", "pictures", "download", "state", "folder")
+    table = Table()
+    for heading in ("data set", "what it is", "classes", "pictures", "download", "state", "folder"):
+        table.add_column(heading, overflow="fold")
     for status in statuses:
         counts = ", ".join(f"{count:,} {split}" for split, count in status.counts.items())
         size = f"{status.download / 1e6:,.0f} MB" if status.download else "none"
@@ -75,7 +78,11 @@ def verdict(results: dict[str, Any]) -> str:
             text += f" (one seed; ± {sample:.2f} from the test pictures alone)."
             return text + ("" if abs(points) > sample else " That cannot be told from 0.")
         text += f" ± {100 * gain['ci95']:.2f} (95 %, {gain['n']} seeds; ± {sample:.2f} from the test pictures alone)."
-        return text + ("" if abs(gain["mean"]) > max(gain["ci95"], gain["sample_ci95"]) else " That cannot be told from 0.")
+        return text + (
+            "" if abs(gain["mean"]) > max(gain["ci95"], gain["sample_ci95"]) else " That cannot be told from 0."
+        )
+    if any("gain" in metrics["accuracy"] for metrics in results["summary"].values()):
+        return "There is no gain to report: no test set could be measured."
     return "There is no gain to report: only one of the two students was trained."
 
 

@@ -22,7 +22,7 @@ class StoredLogits:
 
     Args:
         teacher: who is asked where nothing is stored yet.
-        folder: where the tables are kept, one file an epoch: (pictures, classes) float16.
+        folder: where the tables are kept, one file an epoch: logits, (pictures, classes) float16.
         pictures: size of the training set.
     """
 
@@ -30,37 +30,39 @@ class StoredLogits:
         self._teacher, self._folder, self._pictures = teacher, folder, pictures
         self._epoch = -1
         self._table: Tensor | None = None
-        self._labelled = 0
+        self._missing: Tensor | None = None
 
     def outputs(self, index: Tensor, views_NCHW: Tensor, epoch: int) -> Outputs:
         """The teacher's logits, (B, C) float32, rounded to half precision."""
         if epoch != self._epoch:
-            self._epoch, self._table, self._labelled = epoch, self._read(epoch, index.device), 0
-        if self._table is not None and not self._labelled:
+            self._epoch, self._table, self._missing = epoch, self._read(epoch, index.device), None
+        if self._table is not None and self._missing is None:
             return Outputs(self._table[index].float())
         logits = self._teacher.outputs(index, views_NCHW, epoch).logits.half()
-        if self._table is None:
-            self._table = torch.empty(self._pictures, logits.shape[1], dtype=torch.float16, device=logits.device)
+        if self._table is None or self._missing is None:
+            self._table = logits.new_empty(self._pictures, logits.shape[1])
+            self._missing = torch.ones(self._pictures, dtype=torch.bool, device=logits.device)
         self._table[index] = logits
-        self._labelled += len(index)
-        if self._labelled == self._pictures:
+        self._missing[index] = False
+        if not self._missing.any():
             self._write(epoch, self._table)
-            self._labelled = 0
+            self._missing = None
         return Outputs(logits.float())
 
     def _path(self, epoch: int) -> Path:
-        return self._folder / f"epoch{epoch + 1:04d}.npy"
+        return self._folder / f"epoch{epoch + 1:04d}.npz"
 
     def _read(self, epoch: int, device: torch.device) -> Tensor | None:
         """The table of an epoch; None where it is missing or damaged, so that it is made again."""
         try:
-            table = np.load(self._path(epoch), allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            with self._path(epoch).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+                table = stored["logits"]  # zip files carry checksums, and numpy compares them
+        except Exception:  # what a damaged file raises depends on where it is damaged
             return None
         whole = table.ndim == 2 and len(table) == self._pictures and table.dtype == np.float16
         return torch.from_numpy(table).to(device) if whole else None
 
     def _write(self, epoch: int, table: Tensor) -> None:
         stream = io.BytesIO()
-        np.save(stream, table.cpu().numpy())
+        np.savez(stream, logits=table.cpu().numpy())
         files.write_bytes(self._path(epoch), stream.getbuffer())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -31,21 +30,27 @@ def load(path: Path, identity: str) -> dict[str, Any] | None:
     """Reads a checkpoint onto the CPU; None when there is none.
 
     Raises:
-        LimbeckError: the file is damaged, or belongs to another training.
+        LimbeckError: the file is damaged (every byte is checked), or belongs to another training.
     """
     if not path.exists():
         return None
     try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():  # torch.load does not look at the checksums
+                raise zipfile.BadZipFile(f"{damaged} has another checksum")
         state = torch.load(path, map_location="cpu", weights_only=True)
         found = state["identity"]
-    except (RuntimeError, EOFError, KeyError, TypeError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise LimbeckError(
-            f"checkpoint {path} is damaged ({str(error).splitlines()[0]}). Remove that file to train this network again "
-            "from its start (all others are kept), or type --fresh to start the whole run over."
-        ) from error
+    except Exception as error:  # what a damaged file raises depends on where it is damaged
+        raise unusable(path, "is damaged", error) from error
     if found != identity:
-        raise LimbeckError(
-            f"checkpoint {path} belongs to another training ({found}, not {identity}). "
-            "Remove that file, or type --fresh to start the whole run over."
-        )
+        raise unusable(path, "belongs to another training", f"{found}, not {identity}")
     return state
+
+
+def unusable(path: Path, fault: str, why: object) -> LimbeckError:
+    """The error for a checkpoint that cannot be continued from."""
+    first_line = (str(why) or type(why).__name__).splitlines()[0]
+    return LimbeckError(
+        f"checkpoint {path} {fault} ({first_line}). Remove that file to train this network again from its start (all "
+        "others are kept), or type --fresh to start the whole run over."
+    )

@@ -91,7 +91,8 @@ def _device(name: str) -> tuple[torch.device, str]:
         device = None
     if device is None or device.type not in {item.split(":")[0] for item in there}:
         raise LimbeckError(
-            f"device {name!r} is not available. On this machine: auto, {', '.join(there)}. Type --device.name {there[0]}"
+            f"device {name!r} is not available. On this machine: auto, {', '.join(there)}. "
+            f"Type --device.name {there[0]}"
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
@@ -148,4 +149,6 @@ def _tune_allocator() -> str:
     m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4
     libc = ctypes.CDLL(None)
     kept = [libc.mallopt(m_mmap_max, 0), libc.mallopt(m_trim_threshold, -1), libc.mallopt(m_top_pad, 64 << 20)]
-    return "allocator glibc, keeping freed memory for the next step" if all(kept) else "allocator as it is: glibc refused"
+    return (
+        "allocator glibc, keeping freed memory for the next step" if all(kept) else "allocator as it is: glibc refused"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,13 +76,15 @@ def fit(job: Job) -> nn.Module:
         the network to keep, in eval mode: the trained one, or the average of its weights where the job asks for that.
 
     Raises:
-        LimbeckError: the loss is no longer a finite number, or its checkpoint cannot be used.
+        LimbeckError: the loss, the weights or a figure of ``job.evaluate`` is no longer a finite number, or the
+            checkpoint cannot be used.
     """
     training = _Training(job)
     for epoch in range(training.resume(), job.train.epochs):
         with streams.seeded(job.seed, "dropout", epoch):
             metrics = training.epoch(epoch)
         metrics |= job.evaluate(training.kept())
+        training.stop_unless_sound(epoch, metrics)
         training.record(epoch, metrics)
     return training.kept().eval()
 
@@ -114,7 +117,7 @@ class _Training:
             views = make_views(job.pictures.fetch(chunk), chunk, job.views, job.view_seed, epoch)
             taught = job.teacher.outputs(chunk, views, epoch) if job.teacher else None
             labels = job.pictures.labels[chunk]
-            seen = []
+            seen: list[Tensor] = []
             for start in range(0, len(chunk), job.train.batch_size):
                 part = slice(start, start + job.train.batch_size)
                 seen.append(self.step(step + len(seen), chunk[part], views[part], labels[part], _slice(taught, part)))
@@ -173,12 +176,23 @@ class _Training:
     def _stop_unless_finite(self, tally: Tensor, epoch: int, step: int) -> None:
         broken = (~tally.isfinite().all(dim=1)).nonzero()
         if len(broken):
-            at, per_epoch = step + int(broken[0]), self.job.steps_per_epoch
-            raise LimbeckError(
-                f"the loss is no longer a finite number, in epoch {epoch + 1}, step {at - epoch * per_epoch + 1} of {per_epoch} "
-                f"({self.job.folder}). Lower the learning rate (it was {self._rate(at):.3g} there) or the clipping norm, or "
-                "lengthen the warm-up. The last good checkpoint is kept."
-            )
+            raise self._diverged("the loss is no longer a finite number", epoch, step + int(broken[0]))
+
+    def stop_unless_sound(self, epoch: int, metrics: dict[str, Any]) -> None:
+        """A loss shows what the step before it did to the weights; nothing yet shows what the epoch's last step did."""
+        weights = torch.stack([weight.isfinite().all() for weight in self.parameters])
+        if not weights.all() or not all(map(math.isfinite, metrics.values())):
+            last = (epoch + 1) * self.job.steps_per_epoch - 1
+            raise self._diverged("the weights or what they answer are no longer finite numbers", epoch, last)
+
+    def _diverged(self, what: str, epoch: int, step: int) -> LimbeckError:
+        train, per_epoch = self.job.train, self.job.steps_per_epoch
+        kept = " The last good checkpoint is kept." if (self.job.folder / "checkpoint.pt").exists() else ""
+        return LimbeckError(
+            f"{what}, in epoch {epoch + 1}, step {step - epoch * per_epoch + 1} of {per_epoch} ({self.job.folder}). "
+            f"Lower optimizer.lr (the rate was {self._rate(step):.3g} there) or clip (now {train.clip or 'off'}), or "
+            f"lengthen schedule.warmup (now {train.schedule.warmup:g} epochs).{kept}"
+        )
 
     def _note(self, tally: Tensor, speed: float) -> str:
         sums = tally.sum(dim=0)
@@ -199,7 +213,7 @@ class _Training:
         return self.average.module if self.average else self.job.network
 
     def record(self, epoch: int, metrics: dict[str, Any]) -> None:
-        """Writes the epoch's metrics, and a checkpoint where one is due."""
+        """Writes the metrics and a checkpoint, where they are due."""
         job = self.job
         rate = self._rate((epoch + 1) * job.steps_per_epoch - 1)
         self.rows.append({"epoch": epoch + 1, "lr": rate, **metrics})
@@ -214,9 +228,9 @@ class _Training:
             "average": self.average.state_dict() if self.average else None,
             "rows": self.rows,
         }
-        checkpoint.save(job.folder / "checkpoint.pt", job.identity, state)
         text = "".join(json.dumps(row) + "\n" for row in self.rows)
-        files.write_bytes(job.folder / "metrics.jsonl", text.encode())
+        files.write_bytes(job.folder / "metrics.jsonl", text.encode())  # first: after the last checkpoint nobody would
+        checkpoint.save(job.folder / "checkpoint.pt", job.identity, state)
         self.saved = time.monotonic()
 
     def resume(self) -> int:
@@ -225,13 +239,16 @@ class _Training:
         state = checkpoint.load(job.folder / "checkpoint.pt", job.identity)
         if state is None:
             return 0
-        job.network.load_state_dict(state["network"])
-        job.objective.load_state_dict(state["objective"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.average:
-            self.average.load_state_dict(state["average"])
-        self.rows = state["rows"]
-        return int(state["epoch"])
+        try:
+            job.network.load_state_dict(state["network"])
+            job.objective.load_state_dict(state["objective"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.average:
+                self.average.load_state_dict(state["average"])
+            self.rows = state["rows"]
+            return int(state["epoch"])
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise checkpoint.unusable(job.folder / "checkpoint.pt", "does not fit this training", error) from error
 
 
 def _average(network: nn.Module, decay: float) -> AveragedModel:

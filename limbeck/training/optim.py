@@ -50,13 +50,16 @@ class AdamW(Spec):
 Optimizer = Annotated[SGD | AdamW, Field(discriminator="name")]
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class Schedule(Spec):
     """The learning rate over a training, as a share of its peak: a linear warm-up, then a decay."""
 
     decay: Literal["constant", "cosine", "linear", "steps"] = Field("cosine", description="Shape after the warm-up.")
     warmup: float = Field(0.0, ge=0, description="Epochs of linear warm-up from near 0.")
     final: float = Field(0.0, ge=0, le=1, description="Share of the peak reached at the end (cosine, linear).")
-    milestones: tuple[float, ...] = Field((0.6, 0.8), description="Shares of the training after which steps decays.")
+    milestones: tuple[Share, ...] = Field((0.6, 0.8), description="Shares of the training after which steps decays.")
     factor: float = Field(0.1, gt=0, le=1, description="What each milestone multiplies the rate by (steps).")
 
     def share(self, step: int, steps: int, steps_per_epoch: int) -> float:
@@ -72,7 +75,7 @@ class Schedule(Spec):
             return (step + 1) / (warmup + 1)
         if self.decay == "steps":
             return self.factor ** sum(step >= milestone * steps for milestone in self.milestones)
-        done = (step - warmup) / max(1, steps - warmup)
+        done = (step - warmup) / (steps - warmup)
         falls = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}[self.decay]
         return falls if self.decay == "constant" else self.final + (1 - self.final) * falls
 
@@ -86,6 +89,8 @@ class Train(Spec):
     schedule: Schedule = Schedule()
     clip: float | None = Field(None, gt=0, description="Largest norm of the gradient; none leaves it.")
     accumulate: int = Field(1, ge=1, description="Parts a batch is cut into, to save memory; the step is the same.")
-    ema: float | None = Field(None, gt=0, lt=1, description="Decay of an average of the weights, which is what is kept.")
+    ema: float | None = Field(
+        None, gt=0, lt=1, description="Decay of an average of the weights, which is what is kept."
+    )
     chunk: int = Field(8, ge=1, description="Batches that are made and labelled by the teacher together.")
     checkpoint_seconds: float = Field(20, ge=0, description="Least time between two checkpoints.")

@@ -47,7 +47,7 @@ def test_a_tiny_run_writes_the_page_that_it_prints(tmp_path):
     done = start("--only", "lab", "limbeck", "--out", str(out))
     assert done.returncode == 0, done.stderr
     page = out.read_text(encoding="utf-8")
-    assert page in done.stdout
+    assert page in done.stdout  # the long line of the command included
     assert list(out.parent.iterdir()) == [out]
     rows = re.findall(r"^\| ([^|]+) \| ([\d,.]+) \| [\d,.]+ to [\d,.]+ \| ([\d.]+) \|$", page, re.MULTILINE)
     assert [row[0] for row in rows] == ["the lab's loop", "limbeck, teacher in the step"]
@@ -108,11 +108,12 @@ def test_with_stored_logits_the_teacher_is_not_asked_during_a_turn(script, monke
     [
         ({"pictures": 9999}, "pictures = 9999 is more than the 1437 of digits"),
         ({"pictures": 100}, "pictures = 100 is less than a batch of 128"),
+        ({"recipe": "cifar11_cpu"}, "unknown recipe 'cifar11_cpu'. Did you mean 'cifar10_cpu'?"),
         ({"rounds": 0}, "rounds = 0 is not possible"),
         ({"side": 100}, "side = 100 is not possible: give a multiple of 64"),
     ],
 )
 def test_impossible_settings(script, changes, message):
     loop = script("lab3_loop")
-    with pytest.raises(LimbeckError, match=message):
+    with pytest.raises(LimbeckError, match=re.escape(message)):
         loop.main(loop.Setting(data="digits", device="cpu", **changes), loop.Console(quiet=True))

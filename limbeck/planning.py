@@ -1,0 +1,175 @@
+"""What a run would take: its time and its disk, from measuring real steps on this device."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.table import Table
+from torch import nn
+
+from limbeck import data
+from limbeck.console import Console, duration
+from limbeck.evaluation import predict
+from limbeck.experiment import Experiment
+from limbeck.recipes.recipe import Recipe, Training, Weights
+from limbeck.runs import RunFolder
+from limbeck.training import choose
+
+_ENOUGH_SECONDS = 0.5
+_HARMLESS_RATE = 1e-6
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of a plan.
+
+    Attributes:
+        title, network: what is done with which network.
+        pictures, epochs, times: how many pictures are shown, how often, and in how many trainings.
+        speed: pictures a second, once warm.
+        start: seconds that a training's warm-up takes.
+    """
+
+    title: str
+    network: str
+    pictures: int
+    epochs: int
+    times: int
+    speed: float
+    start: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self.times * (self.start + self.pictures * self.epochs / self.speed)
+
+    def cells(self) -> tuple[str, ...]:
+        """As the table shows it."""
+        work = [f"{self.pictures:,}", *(str(factor) for factor in (self.epochs, self.times) if factor != 1)]
+        return self.title, self.network, " x ".join(work), f"{self.speed:,.0f}", duration(self.seconds)
+
+
+def plan(recipe: Recipe, console: Console) -> Table:
+    """A table of the time and the disk that a run of ``recipe`` takes on this machine.
+
+    Every kind of training is done for two short epochs in a temporary folder; the second one gives the speed, and what
+    the first one took longer is its warm-up. The data set is fetched where it is not here yet. No test set is read.
+
+    Raises:
+        LimbeckError: whatever would keep the run from beginning.
+    """
+    console.say(f"recipe {recipe.name}: measuring two short epochs of each training")
+    with tempfile.TemporaryDirectory(prefix="limbeck-") as folder:
+        planner = _Planner(recipe, Path(folder), console)
+        planner.work()
+    table = Table(title=f"{recipe.name}: what a run takes on this machine", title_justify="left")
+    for heading in ("", "network", "pictures x epochs x seeds", "images/s", "time"):
+        table.add_column(heading, justify="left" if heading in ("", "network") else "right", no_wrap=True)
+    for stage in planner.stages:
+        table.add_row(*stage.cells())
+    table.add_section()
+    table.add_row(
+        "in all", f"up to {_size(planner.disk())} of disk", "", "", duration(sum(s.seconds for s in planner.stages))
+    )
+    return table
+
+
+class _Planner:
+    """Measures each kind of training that a recipe asks for, and adds up what it leaves on the disk."""
+
+    def __init__(self, recipe: Recipe, folder: Path, console: Console) -> None:
+        self.recipe, self.folder = recipe, folder
+        self.stages: list[Stage] = []
+        self.experiment = Experiment(recipe, RunFolder(folder), choose(recipe.device), console)
+        self.pictures, self.held_out = self.experiment.pictures, self.experiment.held_out
+        self.experiment.held_out = self.held_out.subset(torch.arange(0))  # its time is measured apart
+        self.judged_on = len(self.held_out) + sum(
+            data.CATALOGUE[name].counts.get("test", 0) for name in recipe.data.test_sets()
+        )
+        self.kept = self.largest_checkpoint = 0
+
+    def work(self) -> None:
+        """Measures all the stages, in the order of a run."""
+        recipe, seeds = self.recipe, len(self.recipe.protocol.seeds)
+        teacher = self.teacher(recipe.teacher, "teacher", self.judged_on) if recipe.teacher else None
+        self.training(recipe.without_teacher(), "student alone", None, seeds, self.judged_on)
+        if teacher is not None:
+            self.training(recipe, "student distilled", teacher, seeds, self.judged_on)
+
+    def teacher(self, how: Training | Weights, title: str, judged_on: int) -> nn.Module:
+        """Measures a teacher's own training, and its teacher's; returns a network that labels views."""
+        if isinstance(how, Weights):
+            return self.experiment.engine.place(self.experiment.loaded(how.path))
+        above = self.teacher(how.teacher, f"teacher of {title}", 0) if how.teacher else None
+        return self.training(how, title, above, 1, judged_on)
+
+    def training(self, how: Training, title: str, teacher: nn.Module | None, seeds: int, judged_on: int) -> nn.Module:
+        """Adds one kind of training, done for so many seeds, and its evaluations; returns a network of that kind."""
+        stored = teacher is not None and self.recipe.logits == "stored"
+        network, (first, later) = self.measured(how, title, teacher, stored)
+        name, pictures, epochs = how.student.title(), len(self.pictures), how.train.epochs
+        if stored:
+            self.stages.append(Stage(f"{title}, teacher asked", name, pictures, epochs, 1, *first))
+            if seeds > 1:
+                self.stages.append(Stage(f"{title}, answers stored", name, pictures, epochs, seeds - 1, *later))
+        else:
+            self.stages.append(Stage(title, name, pictures, epochs, seeds, *first))
+        judged = len(self.held_out) * epochs + judged_on
+        self.stages.append(Stage(f"{title}, evaluated", name, judged, 1, seeds, self.evaluation_speed(network)))
+        classes = len(self.pictures.classes)
+        weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+        tables = epochs * pictures * 2 * classes if stored else 0
+        self.kept += seeds * (weights + judged_on * (4 * classes + 8)) + tables
+        return network
+
+    def measured(
+        self, how: Training, title: str, teacher: nn.Module | None, stored: bool
+    ) -> tuple[nn.Module, list[tuple[float, float]]]:
+        """Trains two short epochs twice, on more pictures where they were over too soon to be timed.
+
+        Returns:
+            the network; (speed, start) as in `Stage` where the teacher is asked, and where its answers are stored.
+        """
+        train = how.train.with_(epochs=2, optimizer=how.train.optimizer.with_(lr=_HARMLESS_RATE))
+        brief = how.with_(train=train)
+        batches = 4 if self.experiment.engine.device.type == "cpu" else train.chunk
+        while True:
+            count = min(len(self.pictures), batches * train.batch_size)
+            self.experiment.pictures = self.pictures.subset(torch.arange(count))
+            with tempfile.TemporaryDirectory(dir=self.folder) as place:
+                labeller = self.experiment.labeller(teacher, Path(place)) if teacher is not None else None
+                folders = [Path(place) / "first", *([Path(place) / "later"] if stored else [])]
+                networks = [self.experiment.trained(brief, folder, title, 0, labeller) for folder in folders]
+                seconds = [_epoch_seconds(folder) for folder in folders]
+                self.largest_checkpoint = max(self.largest_checkpoint, (folders[0] / "checkpoint.pt").stat().st_size)
+            if count == len(self.pictures) or seconds[-1][1] > _ENOUGH_SECONDS:
+                break
+            batches *= 4
+        self.experiment.pictures = self.pictures
+        measured = [(count / warm, max(0.0, cold - warm)) for cold, warm in seconds]
+        return networks[0], [measured[0], measured[-1]]
+
+    def evaluation_speed(self, network: nn.Module) -> float:
+        """Pictures a second in eval mode, once warm."""
+        some = self.pictures.subset(torch.arange(min(len(self.pictures), 1000)))
+        predict(network, some, self.experiment.engine)
+        began = time.perf_counter()
+        predict(network, some, self.experiment.engine).sum().item()
+        return len(some) / (time.perf_counter() - began)
+
+    def disk(self) -> int:
+        """Bytes at the most: what is kept, the stored answers, and the largest checkpoint beside its successor."""
+        return self.kept + 2 * self.largest_checkpoint
+
+
+def _epoch_seconds(folder: Path) -> tuple[float, float]:
+    first, second = (json.loads(line)["seconds"] for line in (folder / "metrics.jsonl").read_text().splitlines())
+    return first, second
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):,.1f} MB"

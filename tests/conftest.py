@@ -1,0 +1,88 @@
+"""A data set of a few pictures, and the smallest recipe that goes through every stage."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from limbeck import recipes
+from limbeck.cli import main
+from limbeck.data import CATALOGUE, Dataset, Entry, digits
+from limbeck.data.views import Views
+from limbeck.models.model import Model
+from limbeck.objectives import KD
+from limbeck.recipes import Data, Protocol, Recipe, Training
+from limbeck.training import SGD, Device, Engine, Schedule, Train, choose
+
+COUNTS = {"train": 120, "test": 40}
+
+
+@functools.cache
+def _read(split: str) -> Dataset:
+    pictures = digits.read(Path(), split).subset(torch.arange(COUNTS[split]))
+    return Dataset("few", pictures.classes, pictures.images, pictures.labels)
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a data set of 120 + 40 digits, known to limbeck while the test runs."""
+    entry = Entry("few", "a few digits", 10, COUNTS, download=0, read=lambda folder, split: _read(split))
+    monkeypatch.setitem(CATALOGUE, "few", entry)
+    return "few"
+
+
+@pytest.fixture
+def pictures() -> Dataset:
+    """The 120 pictures that there are to train on."""
+    return _read("train")
+
+
+@pytest.fixture
+def engine() -> Engine:
+    """One CPU thread, float32: the same bits on every start."""
+    return choose(Device(name="cpu", precision="fp32", compile="off", threads=1))
+
+
+@pytest.fixture
+def tiny_recipe(few: str) -> Recipe:
+    """All the stages in a second: 88 pictures to train on, 32 held out, 40 to test on, two seeds."""
+    train = Train(epochs=2, batch_size=32, optimizer=SGD(lr=0.02), schedule=Schedule(warmup=1), clip=2.0, chunk=2)
+    views = Views(crop=2, flip=False)
+    return Recipe(
+        name="tiny",
+        data=Data(name=few),
+        views=views,
+        teacher=Training(views=views, student=Model(name="alexnet_cifar", width=0.0625), train=train),
+        student=Model(name="nin_cifar", width=0.0625),
+        train=train,
+        objective=KD(temperature=4, weight=0.9, labels=0.1),
+        protocol=Protocol(seeds=(0, 1), holdout=32),
+        device=Device(name="cpu", precision="fp32", compile="off", threads=1),
+    )
+
+
+@pytest.fixture
+def tiny(tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """The tiny recipe, known to the command line as `tiny`, in an empty working folder."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setitem(recipes.CATALOGUE, "tiny", lambda: tiny_recipe)
+    return tiny_recipe
+
+
+@pytest.fixture
+def fails(tiny: Recipe, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command that must fail as a user's mistake does; returns what it said on the error output."""
+
+    def run(*words: str) -> str:
+        code = main(words)
+        said = capsys.readouterr()
+        assert code == 2, said
+        assert "Traceback" not in said.out + said.err
+        return said.err
+
+    return run

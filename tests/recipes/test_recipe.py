@@ -1,0 +1,181 @@
+"""The recipe: what it refuses, what stands for it, and that it comes back from JSON."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limbeck.data.views import RandAugment, Views
+from limbeck.errors import LimbeckError
+from limbeck.models.model import Model
+from limbeck.objectives import KD, CrossEntropy
+from limbeck.recipes import Data, Protocol, Recipe, Training, Weights
+from limbeck.recipes.recipe import from_json
+from limbeck.spec import Spec
+from limbeck.training import AdamW, Device, Schedule, Train
+
+TEACHER = Training(student=Model(name="alexnet_cifar"), train=Train(epochs=3))
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return Recipe(
+        name="own",
+        data=Data(name="cifar10", tests=("cifar10", "cifar10_1")),
+        views=Views(policy=RandAugment(magnitude=5)),
+        teacher=TEACHER,
+        student=Model(name="nin_cifar", width=0.5, mean=(0.1, 0.2, 0.3)),
+        train=Train(optimizer=AdamW(lr=0.002), schedule=Schedule(milestones=(0.3,)), ema=0.99),
+        objective=KD(temperature=2),
+        alone=CrossEntropy(label_smoothing=0.1),
+        protocol=Protocol(seeds=(4, 5), holdout=5000),
+        device=Device(threads=2),
+    )
+
+
+class TestTeacher:
+    def test_a_whole_recipe_gives_its_training(self, recipe: Recipe) -> None:
+        """Data, protocol and device are those of the recipe that it teaches in."""
+        assistant = Recipe(name="other", teacher=recipe, objective=KD())
+        assert type(assistant.teacher) is Training
+        assert assistant.teacher == Training(**{name: getattr(recipe, name) for name in Training.model_fields})
+        assert assistant.data == Data()
+
+    def test_a_teacher_may_have_a_teacher(self, recipe: Recipe) -> None:
+        born_again = Recipe(name="third", objective=KD(), teacher=Recipe(name="second", objective=KD(), teacher=recipe))
+        assert isinstance(born_again.teacher, Training)
+        assert isinstance(born_again.teacher.teacher, Training)
+        assert born_again.teacher.teacher.teacher == TEACHER
+        assert from_json(born_again.model_dump_json(), "here") == born_again
+
+    @pytest.mark.parametrize("given", [Weights(path=Path("a/w.safetensors")), {"path": "a/w.safetensors"}])
+    def test_weights(self, given: Any) -> None:
+        recipe = Recipe(name="own", teacher=given, objective=KD())
+        assert recipe.teacher == Weights(path=Path("a/w.safetensors"))
+        assert from_json(recipe.model_dump_json(), "here") == recipe
+
+    @pytest.mark.parametrize("make", [Training, functools.partial(Recipe, name="own")])
+    def test_an_objective_that_needs_one(self, make: Callable[..., Training]) -> None:
+        with pytest.raises(LimbeckError, match=r"objective 'kd' needs a teacher; give one, or choose cross_entropy\.$"):
+            make(objective=KD())
+        assert make(objective=CrossEntropy()).teacher is None
+
+    def test_the_student_alone_has_none(self, recipe: Recipe) -> None:
+        with pytest.raises(LimbeckError, match=r"^Recipe is not possible: alone = 'kd' needs a teacher; choose cross"):
+            recipe.with_(alone=KD())
+
+    def test_how_the_student_alone_is_trained(self, recipe: Recipe) -> None:
+        alone = recipe.without_teacher()
+        assert type(alone) is Training
+        assert alone.teacher is None
+        assert alone.objective == CrossEntropy(label_smoothing=0.1)
+        assert (alone.views, alone.student, alone.train) == (recipe.views, recipe.student, recipe.train)
+
+
+class TestJson:
+    def test_it_comes_back(self, recipe: Recipe) -> None:
+        again = from_json(recipe.model_dump_json(), "here")
+        assert again == recipe
+        assert type(again) is Recipe
+        assert again.digest() == recipe.digest()
+        assert from_json(recipe.model_dump_json(indent=2), "here") == recipe
+
+    @pytest.mark.parametrize(
+        ("change", "cause"),
+        [
+            (lambda fields: fields.update(colour="red"), "Recipe.colour: there is no such field"),
+            (lambda fields: fields["train"].update(epochs=-1), "Train.epochs = -1 is not possible"),
+            (lambda fields: fields["objective"].update(name="dkd"), "'dkd'"),
+            (lambda fields: fields.pop("name"), "Recipe.name: this field must be given"),
+            (lambda fields: fields["student"].update(name="vgg"), "unknown model 'vgg'"),
+        ],
+    )
+    def test_another_versions_recipe(
+        self, recipe: Recipe, change: Callable[[dict[str, Any]], object], cause: str
+    ) -> None:
+        fields = json.loads(recipe.model_dump_json())
+        change(fields)
+        self.refused(json.dumps(fields), cause)
+
+    @pytest.mark.parametrize(
+        ("text", "cause"), [("", "Expecting value"), ('{"name": "x"', "delimiter"), ("[1]", "mapping")]
+    )
+    def test_what_is_no_recipe(self, text: str, cause: str) -> None:
+        self.refused(text, cause)
+
+    def refused(self, text: str, cause: str) -> None:
+        with pytest.raises(LimbeckError) as caught:
+            from_json(text, "runs/x/recipe.json")
+        message = str(caught.value)
+        assert message.startswith("runs/x/recipe.json is not a recipe of this version of limbeck: ")
+        assert cause in message
+        assert message.endswith("Type --out with the name of a new folder, or remove the one that this file is in.")
+
+
+class TestDigest:
+    def test_it_is_eight_characters_and_the_same_for_equal_recipes(self, recipe: Recipe) -> None:
+        assert len(recipe.digest()) == 8
+        assert int(recipe.digest(), 16) >= 0
+        assert recipe.with_(name="own").digest() == recipe.digest()
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"name": "other"},
+            {"views": Views(crop=3)},
+            {"teacher": TEACHER.with_(train=Train(epochs=4))},
+            {"teacher": Weights(path=Path("w.safetensors"))},
+            {"student": Model(name="nin_cifar", width=0.25)},
+            {"train": Train(batch_size=64)},
+            {"objective": KD(temperature=3)},
+            {"alone": CrossEntropy()},
+            {"logits": "live"},
+            {"data": Data(name="cifar10")},
+            {"protocol": Protocol(seeds=(4, 6), holdout=5000)},
+            {"protocol": Protocol(seeds=(4, 5), view_seed=1, holdout=5000)},
+            {"device": Device(threads=1)},
+        ],
+        ids=lambda change: "-".join(change),
+    )
+    def test_everything_counts(self, recipe: Recipe, change: dict[str, Any]) -> None:
+        assert recipe.with_(**change).digest() != recipe.digest()
+
+
+def test_the_test_sets_are_the_training_sets_own_unless_named() -> None:
+    assert Data(name="cifar10").test_sets() == ("cifar10",)
+    assert Data(name="cifar10", tests=("cifar10_1",)).test_sets() == ("cifar10_1",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "message"),
+    [
+        (Data, {"name": "cifar"}, r"^unknown data set 'cifar'\. Did you mean 'cifar10'\? Known: cifar10, .*digits"),
+        (Data, {"tests": ("digits", "cifer10")}, r"^unknown data set 'cifer10'\. Did you mean 'cifar10'\?"),
+        (Protocol, {"seeds": (1, 2, 1)}, r"^Protocol\.seeds = \(1, 2, 1\) is not possible: seeds must differ"),
+        (Protocol, {"seeds": ()}, r"^Protocol\.seeds = \(\) is not possible: .* at least 1 item"),
+        (
+            Protocol,
+            {"holdout": -1},
+            r"^Protocol\.holdout = -1 is not possible: should be greater than or equal to 0",
+        ),
+        (Recipe, {}, r"^Recipe\.name: this field must be given\.$"),
+        (Recipe, {"name": "a/b"}, r"^Recipe\.name = 'a/b' is not possible: .* pattern"),
+        (Recipe, {"name": ""}, r"^Recipe\.name = '' is not possible: .* pattern"),
+        (
+            Recipe,
+            {"name": "x", "logits": "cached"},
+            r"^Recipe\.logits = 'cached' is not possible: should be 'stored' or",
+        ),
+        (Recipe, {"name": "x", "studnet": 1}, r"^Recipe\.studnet: there is no such field\. Did you mean 'student'\?"),
+        (Recipe, {"name": "x", "teacher": 5}, r"^Recipe\.teacher\.training = 5 is not possible"),
+        (Weights, {}, r"^Weights\.path: this field must be given\.$"),
+    ],
+)
+def test_impossible_recipes_are_refused(kind: type[Spec], fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(LimbeckError, match=message):
+        kind(**fields)

@@ -1,0 +1,188 @@
+"""Recipes are found by name or in a file of one's own, and each of the catalogue is what it says."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+
+import pytest
+
+from limbeck.data.views import RandAugment
+from limbeck.errors import LimbeckError
+from limbeck.objectives import KD, CrossEntropy
+from limbeck.recipes import CATALOGUE, Recipe, Training, describe, find
+from limbeck.recipes.recipe import from_json
+
+NAMES = sorted(CATALOGUE)
+OWN = """
+from __future__ import annotations
+from dataclasses import dataclass
+from limbeck.recipes import Data, Recipe, digits
+from limbeck.training import Train
+
+@dataclass
+class Wish:
+    epochs: int = 7
+
+def _helper():
+    return None
+
+def long(epochs: int):
+    return Recipe(name="long", train=Train(epochs=epochs))
+
+def short() -> Recipe:
+    return Recipe(name="short", train=Train(epochs=Wish().epochs))
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    return path
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestCatalogue:
+    def test_it_is_found_and_bears_its_name(self, name: str) -> None:
+        assert find(name) == CATALOGUE[name]()
+        assert find(name).name == name
+
+    def test_it_comes_back_from_json(self, name: str) -> None:
+        recipe = find(name)
+        assert from_json(recipe.model_dump_json(), "here") == recipe
+        assert from_json(recipe.model_dump_json(), "here").digest() == recipe.digest()
+
+    def test_it_is_described(self, name: str) -> None:
+        first, *said = describe(name).splitlines()
+        assert first == name
+        assert len("".join(said)) > 100
+        assert all(line.startswith("  ") or not line for line in said)
+        assert inspect.cleandoc(CATALOGUE[name].__doc__ or "").splitlines()[0] in describe(name)
+
+    def test_the_comparison_is_fair(self, name: str) -> None:
+        """Several seeds, a held-out split, plain labels for the student alone, and a teacher of another network."""
+        recipe = find(name)
+        assert len(recipe.protocol.seeds) >= 3
+        assert recipe.protocol.holdout > 0
+        assert recipe.alone == CrossEntropy()
+        assert isinstance(recipe.objective, KD)
+        assert isinstance(recipe.teacher, Training)
+        assert (recipe.teacher.student.name, recipe.student.name) == ("alexnet_cifar", "nin_cifar")
+        assert recipe.without_teacher().train == recipe.train
+
+
+class TestEachRecipe:
+    def test_digits_are_not_mirrored(self) -> None:
+        recipe = find("digits")
+        assert recipe.data.name == "digits"
+        assert isinstance(recipe.teacher, Training)
+        assert not recipe.views.flip
+        assert not recipe.teacher.views.flip
+        assert recipe.student.width < 0.5
+
+    def test_cifar10_is_the_labs_pair_whole(self) -> None:
+        recipe = find("cifar10")
+        assert recipe.data.test_sets() == ("cifar10", "cifar10_1")
+        assert recipe.protocol.holdout == 5000
+        assert recipe.student.width == 1
+        assert isinstance(recipe.teacher, Training)
+        assert isinstance(recipe.teacher.views.policy, RandAugment)
+
+    def test_cifar10_cpu_is_the_pair_at_half_width(self) -> None:
+        recipe = find("cifar10_cpu")
+        assert recipe.data.test_sets() == ("cifar10", "cifar10_1")
+        assert recipe.protocol.holdout == 5000
+        assert recipe.student.width == 0.5
+
+
+@pytest.mark.parametrize("look_up", [find, describe])
+def test_an_unknown_recipe(look_up: object) -> None:
+    with pytest.raises(LimbeckError) as caught:
+        look_up("cifar")  # type: ignore[operator]
+    message = str(caught.value)
+    assert message.startswith(
+        f"unknown recipe 'cifar'. Did you mean 'cifar10'? Known: {', '.join(NAMES)}. Type `limbeck re"
+    )
+    assert ("recipe.py" in message) is (look_up is find)
+
+
+class TestFileOfOnesOwn:
+    def test_its_one_function(self, own: Path) -> None:
+        """Neither what it imports, nor what begins with _, nor what takes something."""
+        assert find(str(own)) == Recipe(name="short", train={"epochs": 7})
+
+    def test_a_function_by_name(self, own: Path) -> None:
+        own.write_text(OWN + "\ndef other():\n    return digits().with_(name='other')\n")
+        assert find(f"{own}:other").name == "other"
+        assert find(f"{own}:short").name == "short"
+
+    def test_a_file_named_like_a_module(self, tmp_path: Path) -> None:
+        path = tmp_path / "json.py"
+        path.write_text(OWN)
+        before = sys.modules["json"]
+        assert find(str(path)).name == "short"
+        assert sys.modules["json"] is before
+
+    def test_it_is_read_anew_each_time(self, own: Path) -> None:
+        assert find(str(own)).name == "short"
+        own.write_text(OWN.replace('name="short"', 'name="changed"'))
+        assert find(str(own)).name == "changed"
+
+    def test_several_functions(self, own: Path) -> None:
+        own.write_text(OWN + "\ndef other():\n    return digits()\n")
+        with pytest.raises(LimbeckError) as caught:
+            find(str(own))
+        assert str(caught.value) == (
+            f"recipe file {own} should have one public function that takes nothing and returns a Recipe, but has 2: "
+            f"other, short. Type {own}:FUNCTION to choose one."
+        )
+
+    def test_no_function(self, own: Path) -> None:
+        own.write_text("from limbeck.recipes import digits\n")
+        with pytest.raises(LimbeckError, match=r"should have one public function .*, but has none\."):
+            find(str(own))
+
+    def test_a_function_that_is_not_there(self, own: Path) -> None:
+        with pytest.raises(
+            LimbeckError, match=rf"^unknown function in {own} 'shrot'\. Did you mean 'short'\? Known: short"
+        ):
+            find(f"{own}:shrot")
+
+    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+        message = r"^recipe file .*nowhere\.py does not exist\. Check the path, or type `limbeck recipes`\.$"
+        for name in (tmp_path / "nowhere.py", f"{tmp_path / 'nowhere.py'}:short"):
+            with pytest.raises(LimbeckError, match=message):
+                find(str(name))
+
+    @pytest.mark.parametrize(
+        ("text", "where", "cause"),
+        [
+            ("import nothing_of_the_kind\n", ", line 1,", "ModuleNotFoundError: No module named 'nothing_of_the_kind'"),
+            ("x = 1\n\ny = 1 / 0\n", ", line 3,", "ZeroDivisionError: division by zero"),
+            ("def short(:\n", "", "SyntaxError: invalid syntax"),
+            ("def _half():\n    return 1 / 0\n\ndef short():\n    return _half()\n", ", line 2,", "ZeroDivisionError"),
+            (
+                "def short():\n    text = 'a'\n    return text.nothing\n",
+                ", line 3,",
+                "AttributeError: 'str' object has no",
+            ),
+        ],
+    )
+    def test_a_file_that_fails(self, own: Path, text: str, where: str, cause: str) -> None:
+        own.write_text(text)
+        with pytest.raises(LimbeckError) as caught:
+            find(str(own))
+        assert str(caught.value).startswith(f"recipe file {own}{where} cannot be run: {cause}")
+
+    @pytest.mark.parametrize("at", ["", "def short():\n    return "])
+    def test_an_impossible_value_in_it_is_named_as_anywhere(self, own: Path, at: str) -> None:
+        own.write_text(f"from limbeck.training import Train\n{at}Train(epochs=-1)\n")
+        with pytest.raises(LimbeckError, match=r"^Train\.epochs = -1 is not possible"):
+            find(str(own))
+
+    def test_something_else_than_a_recipe(self, own: Path) -> None:
+        own.write_text("def short():\n    return 5\n")
+        with pytest.raises(LimbeckError, match=rf"^{own}:short returned int, not a limbeck\.Recipe\.$"):
+            find(str(own))

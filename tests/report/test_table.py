@@ -1,0 +1,166 @@
+"""The table and the sentence at the end of a run."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.table import Table
+
+from limbeck.console import Console
+from limbeck.data import Status
+from limbeck.report import data_table, result_table, verdict
+
+
+def shown(table: Table) -> list[list[str]]:
+    """The cells of what is drawn, line by line; a line that is not of the table is one cell."""
+    text = io.StringIO()
+    console = Console(file=text)
+    console.rich.width = 240
+    console.show(table)
+    lines = [line.strip() for line in text.getvalue().splitlines() if set(line) - set("┏┳┓┡╇┩├┼┤└┴┘━─ ")]
+    return [[cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")] for line in lines]
+
+
+def estimate(mean: float, ci95: float | None = None, n: int = 1, **more: Any) -> dict[str, Any]:
+    return {"mean": mean, "ci95": ci95, "n": n, **more}
+
+
+def network(role: str, seed: int | None, model: str, parameters: int, seconds: float) -> dict[str, Any]:
+    return {"role": role, "seed": seed, "model": model, "parameters": parameters, "seconds": seconds}
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    def accuracy(gain: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "teacher": estimate(0.985),
+            "alone": estimate(0.95, 0.0125, 3),
+            "distilled": estimate(0.962, 0.005, 3),
+            "gain": {**gain, "method": "paired"},
+        }
+
+    return {
+        "recipe": {"name": "digits", "digest": "0123abcd"},
+        "networks": [
+            network("teacher", None, "alexnet_cifar x0.125", 899_714, 75),
+            *(network("alone", seed, "nin_cifar x0.125", 15_500, 10 + seed) for seed in range(3)),
+            *(network("distilled", seed, "nin_cifar x0.125", 15_500, 20 + seed) for seed in range(3)),
+        ],
+        "measurements": [
+            {"dataset": "digits", "split": "holdout", "n": 287},
+            {"dataset": "digits", "split": "test", "n": 1360},
+        ],
+        "summary": {
+            "digits/holdout": {"accuracy": accuracy(estimate(0.013, 0.02, 3, sample_ci95=0.011))},
+            "digits": {"accuracy": accuracy(estimate(0.012, 0.004, 3, sample_ci95=0.01))},
+        },
+        "not_measured": [],
+    }
+
+
+class TestResultTable:
+    def test_every_figure(self, results: dict[str, Any]) -> None:
+        assert shown(result_table(results)) == [
+            ["digits: accuracy in %, mean ± 95 % interval over seeds"],
+            ["", "", "", "", "", "digits", "digits"],
+            ["", "network", "parameters", "seeds", "training", "held out (287)", "test (1,360)"],
+            ["teacher", "alexnet_cifar x0.125", "899,714", "1", "1 min 15 s", "98.50", "98.50"],
+            ["student alone", "nin_cifar x0.125", "15,500", "3", "11 s", "95.00 ± 1.25", "95.00 ± 1.25"],
+            ["student distilled", "nin_cifar x0.125", "15,500", "3", "21 s", "96.20 ± 0.50", "96.20 ± 0.50"],
+            ["gain", "distilled - alone, paired", "", "3", "", "+1.30 ± 2.00", "+1.20 ± 0.40"],
+        ]
+
+    def test_a_loss_has_its_sign_and_one_seed_no_interval(self, results: dict[str, Any]) -> None:
+        results["summary"]["digits"]["accuracy"]["gain"] = estimate(-0.021, sample_ci95=0.01)
+        assert shown(result_table(results))[-1][-1] == "-2.10"
+
+    def test_a_teacher_that_was_not_trained_here_has_no_time(self, results: dict[str, Any]) -> None:
+        results["networks"][0]["seconds"] = 0
+        assert shown(result_table(results))[3][4] == ""
+
+    def test_without_a_teacher_there_is_no_gain(self, results: dict[str, Any]) -> None:
+        results["networks"] = [network for network in results["networks"] if network["role"] == "alone"]
+        for metrics in results["summary"].values():
+            metrics["accuracy"] = {"alone": metrics["accuracy"]["alone"]}
+        rows = shown(result_table(results))[3:]
+        assert [row[0] for row in rows] == ["student alone"]
+
+    def test_a_set_on_which_a_network_was_not_measured_is_left_empty(self, results: dict[str, Any]) -> None:
+        del results["summary"]["digits"]["accuracy"]["teacher"]
+        del results["summary"]["digits"]["accuracy"]["gain"]
+        rows = shown(result_table(results))
+        assert rows[3][-2:] == ["98.50", ""]
+        assert rows[-1][-2:] == ["+1.30 ± 2.00", ""]
+
+    def test_what_was_not_measured_is_said(self, results: dict[str, Any]) -> None:
+        results["not_measured"] = [{"what": "cifar10_1", "why": "no source"}, {"what": "other", "why": "no source"}]
+        assert shown(result_table(results))[-1] == ["cifar10_1: not measured. other: not measured."]
+
+    def test_nothing_is_cut_off_on_a_narrow_screen(self, results: dict[str, Any]) -> None:
+        text = io.StringIO()
+        console = Console(file=text)
+        console.rich.width = 60
+        console.show(result_table(results))
+        assert "…" not in text.getvalue()
+        assert max(map(len, text.getvalue().splitlines())) <= 60
+
+
+class TestVerdict:
+    def gain(self, results: dict[str, Any], mean: float, ci95: float | None, sample: float) -> str:
+        results["summary"]["digits"]["accuracy"]["gain"] = estimate(mean, ci95, 3, sample_ci95=sample)
+        return verdict(results)
+
+    def test_a_gain_that_is_told_from_0(self, results: dict[str, Any]) -> None:
+        assert self.gain(results, 0.012, 0.004, 0.0105) == (
+            "On digits the teacher was worth +1.20 points of accuracy ± 0.40 "
+            "(95 %, 3 seeds; ± 1.05 from the test pictures alone)."
+        )
+
+    @pytest.mark.parametrize(
+        ("mean", "ci95", "sample"),
+        [(0.012, 0.013, 0.001), (0.012, 0.001, 0.013), (-0.012, 0.013, 0.001), (0.0, 0.0, 0.0)],
+    )
+    def test_a_gain_that_is_not(self, results: dict[str, Any], mean: float, ci95: float, sample: float) -> None:
+        assert self.gain(results, mean, ci95, sample).endswith(
+            " from the test pictures alone). That cannot be told from 0."
+        )
+
+    def test_a_loss_that_is(self, results: dict[str, Any]) -> None:
+        said = self.gain(results, -0.012, 0.004, 0.004)
+        assert "was worth -1.20 points of accuracy ± 0.40" in said
+        assert said.endswith("alone).")
+
+    def test_one_seed(self, results: dict[str, Any]) -> None:
+        said = self.gain(results, 0.012, None, 0.0105)
+        assert said.endswith("+1.20 points of accuracy (one seed; ± 1.05 from the test pictures alone).")
+        assert self.gain(results, -0.01, None, 0.0105).endswith("alone). That cannot be told from 0.")
+
+    def test_the_held_out_split_is_not_what_counts(self, results: dict[str, Any]) -> None:
+        assert "+1.20" in verdict(results)
+        assert "+1.30" not in verdict(results)
+
+    def test_one_student(self, results: dict[str, Any]) -> None:
+        for metrics in results["summary"].values():
+            del metrics["accuracy"]["gain"]
+        assert verdict(results) == "There is no gain to report: only one of the two students was trained."
+
+    def test_no_test_set(self, results: dict[str, Any]) -> None:
+        del results["summary"]["digits"]
+        assert verdict(results) == "There is no gain to report: no test set could be measured."
+
+
+def test_the_data_sets() -> None:
+    statuses = [
+        Status("digits", "hand-written", 10, {"train": 1437, "test": 360}, 0, "ready", None),
+        Status(
+            "cifar10", "ten kinds", 10, {"train": 50_000, "test": 10_000}, 170_498_071, "not fetched", Path("cache/x")
+        ),
+    ]
+    assert shown(data_table(statuses)) == [
+        ["data set", "what it is", "classes", "pictures", "download", "state", "folder"],
+        ["digits", "hand-written", "10", "1,437 train, 360 test", "none", "ready", ""],
+        ["cifar10", "ten kinds", "10", "50,000 train, 10,000 test", "170 MB", "not fetched", "cache/x"],
+    ]

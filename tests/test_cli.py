@@ -1,0 +1,195 @@
+"""The commands as they are typed: what they print, and the code they end with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limbeck import cli, experiment, recipes
+from limbeck.cli import main
+from limbeck.recipes import Recipe
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]])
+def test_help_names_every_command(capsys: Capture, words: list[str]) -> None:
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    for command in cli._COMMANDS:
+        assert re.search(rf"^  {command}\b", said, re.MULTILINE)
+    assert "usage: limbeck COMMAND" in said
+
+
+@pytest.mark.parametrize("command", ["run", "run digits", "summary", "recipes", "data"])
+def test_every_command_has_help(capsys: Capture, command: str) -> None:
+    assert main([*command.split(), "--help"]) == 0
+    said = capsys.readouterr()
+    assert f"usage: limbeck {command}" in said.out
+    assert said.err == ""
+
+
+def test_the_help_of_run_explains_the_options(capsys: Capture) -> None:
+    main(["run", "--help"])
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for option, text in {
+        "--train.epochs INT": "Passes over the training set.",
+        "--objective.temperature FLOAT": "Softens both networks' probabilities",
+        "--teacher.student.width FLOAT": "Multiplies the counts of hidden channels",
+        "--dry-run": "Tell the time and the disk",
+        "--fresh": "Throw away what the folder has",
+    }.items():
+        assert re.search(rf"{re.escape(option)} {re.escape(text)}", said), option
+
+
+def test_the_version(capsys: Capture) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"limbeck \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = "import sys; from limbeck.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_run_ends_with_the_result(tiny: Recipe, capsys: Capture) -> None:
+    assert main(["run", "tiny", "--protocol.seeds", "3", "--train.epochs", "1"]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    (folder,) = Path("runs").iterdir()
+    assert lines[0] == f"recipe tiny -> {folder}"
+    assert lines[-1] == f"All of it is in {folder}"
+    assert lines[-2].startswith("On few the teacher was worth ")
+    assert [row for row in ("teacher", "student alone", "student distilled", "gain") if row in said.out] == [
+        *("teacher", "student alone", "student distilled", "gain")
+    ]
+    assert said.err == ""
+    recipe = json.loads((folder / "recipe.json").read_text())
+    assert (recipe["protocol"]["seeds"], recipe["train"]["epochs"]) == ([3], 1)
+
+
+def test_run_again_shows_the_result_again_and_fresh_makes_it_again(tiny: Recipe, capsys: Capture) -> None:
+    words = ["run", "tiny", "--out", "mine", "--protocol.seeds", "0"]
+    assert main([*words, "--quiet"]) == 0
+    quiet = capsys.readouterr().out.rstrip().splitlines()
+    assert quiet[0].startswith("tiny: accuracy in %")
+    before = Path("mine/results.json").stat().st_mtime_ns
+    assert main(words) == 0
+    said = capsys.readouterr().out.rstrip().splitlines()
+    assert said == ["mine is complete already; --fresh starts it over.", *quiet]
+    assert Path("mine/results.json").stat().st_mtime_ns == before
+    assert main([*words, "--fresh", "--quiet"]) == 0
+    assert Path("mine/results.json").stat().st_mtime_ns > before
+    assert len(Path("mine/evaluations.jsonl").read_text().splitlines()) == 3
+
+
+def test_run_without_a_name_is_the_recipe_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[Recipe] = []
+
+    def remembering(recipe: Recipe, *arguments: Any) -> experiment.Result:
+        ran.append(recipe)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "run", remembering)
+    main(["run"])
+    main(["run", "--train.epochs", "3"])
+    assert ran == [recipes.digits(), recipes.digits().with_(train=recipes.digits().train.with_(epochs=3))]
+
+
+def test_a_recipe_of_ones_own(tiny: Recipe, tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import limbeck\n"
+        "def mine():\n"
+        "    recipe = limbeck.recipes.find('tiny')\n"
+        "    return recipe.with_(name='mine', teacher=None, objective=recipe.alone)\n"
+    )
+    assert main(["run", str(file), "--protocol.seeds", "5", "--quiet"]) == 0
+    assert "There is no gain to report" in capsys.readouterr().out
+    (folder,) = Path("runs").iterdir()
+    assert folder.name.startswith("mine-")
+    assert (folder / "seed5" / "alone" / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "again"),
+    [
+        (["run", "tiny", "--train.epochs", "3"], "limbeck run tiny --train.epochs 3"),
+        (["run", "my recipe.py", "--fresh"], "limbeck run 'my recipe.py'"),
+    ],
+)
+def test_an_interruption_says_how_to_continue(
+    tiny: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: Capture, words: list[str], again: str
+) -> None:
+    def interrupted(*arguments: Any) -> experiment.Result:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "run", interrupted)
+    monkeypatch.setattr(recipes, "find", lambda name: tiny)
+    assert main(words) == 130
+    assert capsys.readouterr().err == f"\nstopped. Nothing is lost: type `{again}` to continue.\n"
+
+
+def test_recipes_are_described(capsys: Capture) -> None:
+    assert main(["recipes"]) == 0
+    everything = capsys.readouterr().out
+    assert [name for name in recipes.CATALOGUE if f"{name}\n  " in everything] == list(recipes.CATALOGUE)
+    assert main(["recipes", "digits"]) == 0
+    assert capsys.readouterr().out in everything
+
+
+def test_summary_prints_the_layers(capsys: Capture) -> None:
+    assert main(["summary", "nin_cifar", "alexnet_cifar", "--width", "0.0625"]) == 0
+    narrow = capsys.readouterr().out
+    assert "CIFARNIN" in narrow
+    assert "AlexNet" in narrow
+    assert main(["summary", "nin_cifar"]) == 0
+    assert "Total params: 966,986" in capsys.readouterr().out
+
+
+def test_data_is_listed_fetched_and_verified(few: str, capsys: Capture, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("LIMBECK_DATA", str(tmp_path))
+    assert main(["data"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in ("digits", "cifar10", "cifar10_1", "few"))
+    assert main(["data", "list", "digits"]) == 0
+    assert "cifar10" not in capsys.readouterr().out
+    assert main(["data", "fetch", "digits", "few"]) == 0
+    assert capsys.readouterr().out == "digits: ready\nfew: ready\n"
+    assert main(["data", "verify", "digits"]) == 0
+    assert capsys.readouterr().out == "digits: as published\n"
+    assert main(["data", "verify", "digits", "cifar10"]) == 2
+    said = capsys.readouterr().out
+    assert "digits: as published" in said
+    assert "cifar10 is not fetched. Type `limbeck data fetch cifar10`" in said
+
+
+@pytest.mark.parametrize("command", ["data list", "recipes", "--help"])
+def test_a_reader_that_has_ended_ends_the_command_quietly(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, command: str
+) -> None:
+    """As in `limbeck data list | head -1`: through rich, through print, and when the output is flushed at the end."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(command.split()) == 141
+    monkeypatch.undo()
+    assert capsys.readouterr().err == ""
+
+
+def test_the_module_is_the_command_and_a_closed_pipe_leaves_no_word() -> None:
+    words = [sys.executable, "-m", "limbeck", "--help"]
+    assert subprocess.run(words, check=True, capture_output=True, text=True).stdout.startswith("limbeck shrinks")
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (141, "")

@@ -1,0 +1,225 @@
+"""A whole run: its stages, what it leaves behind, and what results.json holds."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from limbeck import data, experiment, report
+from limbeck.console import Console
+from limbeck.data import Dataset
+from limbeck.errors import LimbeckError
+from limbeck.files import read_tensors
+from limbeck.models.model import Model
+from limbeck.models.weights import save_network
+from limbeck.objectives import KD, CrossEntropy
+from limbeck.recipes import Data, Recipe, Training, Weights
+from limbeck.training import Job
+
+NETWORKS = [("teacher", None), ("alone", 0), ("distilled", 0), ("alone", 1), ("distilled", 1)]
+QUIET = Console(quiet=True, file=io.StringIO())
+
+
+def run(recipe: Recipe, out: str = "out", console: Console = QUIET) -> experiment.Result:
+    return experiment.run(recipe, Path(out), console=console)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The sha256 of every weights file of a run."""
+    files = sorted(folder.rglob("weights.safetensors"))
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Job, dict[str, torch.Tensor]]]:
+    """Every training, with the weights that it began with."""
+    seen: list[tuple[Job, dict[str, torch.Tensor]]] = []
+    fit = experiment.fit
+
+    def remembering(job: Job) -> nn.Module:
+        seen.append((job, {name: tensor.clone() for name, tensor in job.network.state_dict().items()}))
+        return fit(job)
+
+    monkeypatch.setattr(experiment, "fit", remembering)
+    return seen
+
+
+def test_one_loop_trains_every_network_and_only_the_objective_differs(
+    tiny: Recipe, jobs: list[tuple[Job, dict[str, torch.Tensor]]]
+) -> None:
+    folder = run(tiny).folder
+    assert [job.folder.relative_to(folder) for job, _ in jobs] == [
+        Path(path) for path in ("teacher", "seed0/alone", "seed0/distilled", "seed1/alone", "seed1/distilled")
+    ]
+    teacher, alone, distilled, *_ = (job for job, _ in jobs)
+    assert teacher.teacher is None
+    assert alone.teacher is None
+    assert distilled.teacher is jobs[4][0].teacher is not None
+    for (one, begun), (other, begun_too) in ((jobs[1], jobs[2]), (jobs[3], jobs[4])):
+        assert all(torch.equal(begun[name], begun_too[name]) for name in begun)
+        for name in ("pictures", "views", "train", "engine", "seed", "view_seed"):
+            assert getattr(one, name) == getattr(other, name)
+    assert not all(torch.equal(tensor, jobs[3][1][name]) for name, tensor in jobs[1][1].items())
+    assert [job.seed for job, _ in jobs] == [0, 0, 0, 1, 1]
+    assert len({job.identity for job, _ in jobs}) == 5
+    assert len(teacher.pictures) == 88
+    assert not set(map(bytes, _rows(teacher.pictures))) & set(map(bytes, _rows(data.load("few", "test"))))
+
+
+def _rows(pictures: Dataset) -> np.ndarray:
+    return pictures.images.flatten(1).numpy()
+
+
+def test_without_the_teachers_term_distilled_is_alone_bit_for_bit(tiny: Recipe) -> None:
+    found = digests(run(tiny.with_(objective=KD(weight=0, labels=1))).folder)
+    for seed in (0, 1):
+        assert found[f"seed{seed}/distilled/weights.safetensors"] == found[f"seed{seed}/alone/weights.safetensors"]
+    assert found["seed0/alone/weights.safetensors"] != found["seed1/alone/weights.safetensors"]
+    taught = digests(run(tiny, "taught").folder)
+    assert taught["seed0/alone/weights.safetensors"] == found["seed0/alone/weights.safetensors"]
+    assert taught["seed0/distilled/weights.safetensors"] != found["seed0/distilled/weights.safetensors"]
+
+
+def test_a_run_can_be_repeated_bit_for_bit(tiny: Recipe) -> None:
+    first, second = digests(run(tiny).folder), digests(run(tiny, "again").folder)
+    assert first == second
+    assert len(first) == len(set(first.values())) == 5
+
+
+def test_live_and_stored_answers_train_nearly_the_same_student(tiny: Recipe) -> None:
+    stored, live = run(tiny).folder, run(tiny.with_(logits="live"), "live").folder
+    for seed in (0, 1):
+        one, other = (
+            read_tensors(path / f"seed{seed}" / "distilled" / "weights.safetensors") for path in (stored, live)
+        )
+        for name, tensor in one.items():
+            torch.testing.assert_close(other[name], tensor, rtol=0.01, atol=1e-3)
+
+
+def test_what_a_run_leaves_behind(tiny: Recipe) -> None:
+    folder = run(tiny).folder
+    network = ["logits-few-holdout.safetensors", "logits-few-test.safetensors", "metrics.jsonl", "weights.safetensors"]
+    roles = ["teacher", "seed0/alone", "seed0/distilled", "seed1/alone", "seed1/distilled"]
+    own = ["SHA256SUMS", "environment.json", "evaluations.jsonl", "lock", "recipe.json", "results.json"]
+    expected = sorted([*own, *(f"{role}/{name}" for role in roles for name in network)])
+    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == expected
+    assert not (folder / "teacher" / "logits").exists()
+    assert json.loads((folder / "recipe.json").read_text()) == tiny.model_dump(mode="json")
+    sums = [line.split("  ") for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    assert {name: digest for digest, name in sums} == digests(folder)
+
+
+def test_a_test_set_is_looked_at_once_and_never_again(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    splits: list[str] = []
+    load = data.load
+
+    def remembering(name: str, split: Any, console: Console | None = None) -> Dataset:
+        splits.append(split)
+        return load(name, split, console)
+
+    monkeypatch.setattr(data, "load", remembering)
+    folder = run(tiny).folder
+    assert splits == ["train", "test"]  # the test set is not even read before the networks are trained
+    log = folder / "evaluations.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(line["role"], line["seed"]) for line in lines] == NETWORKS
+    assert {(line["dataset"], line["split"]) for line in lines} == {("few", "test")}
+    content, results = log.read_bytes(), (folder / "results.json").read_bytes()
+    said = io.StringIO()
+    again = run(tiny, console=Console(file=said))
+    assert said.getvalue() == "out is complete already; --fresh starts it over.\n"
+    assert splits == ["train", "test"]
+    assert again.results == json.loads(results)
+    (folder / "results.json").unlink()  # even without it, the answers are there
+    run(tiny)
+    assert log.read_bytes() == content
+    assert (folder / "results.json").read_bytes() == results
+    assert len(json.loads((folder / "environment.json").read_text())["starts"]) == 2
+
+
+def test_a_test_set_that_cannot_be_had_is_not_measured(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = data.load
+
+    def offline(name: str, split: Any, console: Console | None = None) -> Dataset:
+        if name == "cifar10_1":
+            raise data.DataUnavailable("cifar10_1 cannot be had. Tried: the network")
+        return load(name, split, console)
+
+    monkeypatch.setattr(data, "load", offline)
+    results = run(tiny.with_(data=Data(name="few", tests=("few", "cifar10_1")))).results
+    assert results["not_measured"] == [{"what": "cifar10_1", "why": "cifar10_1 cannot be had. Tried: the network"}]
+    assert list(results["summary"]) == ["few/holdout", "few"]
+    assert report.result_table(results).caption == "cifar10_1: not measured. "
+    with pytest.raises(LimbeckError, match="cifar10_1 cannot be had"):
+        run(tiny.with_(data=Data(name="cifar10_1", tests=("few",))), "nothing to train on")
+
+
+def test_a_test_set_of_other_classes_is_refused(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = data.load("few", "test")
+    other = Dataset("few", tuple("abcdefghij"), few.images, few.labels)
+    load = data.load
+    monkeypatch.setattr(
+        data, "load", lambda name, split, console: other if split == "test" else load(name, split, console)
+    )
+    with pytest.raises(
+        LimbeckError, match=r"test set few has other classes \(a, b, c, \.\.\.\) than the training set few"
+    ):
+        run(tiny)
+
+
+def test_without_a_teacher_only_the_student_alone_is_trained(tiny: Recipe) -> None:
+    recipe = tiny.with_(teacher=None, objective=CrossEntropy(), protocol=tiny.protocol.with_(holdout=0, seeds=(4,)))
+    results = run(recipe).results
+    assert [(network["role"], network["seed"]) for network in results["networks"]] == [("alone", 4)]
+    assert results["summary"]["few"]["accuracy"].keys() == {"alone"}
+    assert list(results["summary"]) == ["few"]
+    assert results["notes"] == []
+    assert "holdout_accuracy" not in Path("out/seed4/alone/metrics.jsonl").read_text()
+
+
+def test_a_finished_network_can_be_the_teacher(tiny: Recipe) -> None:
+    first = run(tiny)
+    weights = first.folder / "teacher" / "weights.safetensors"
+    result = run(tiny.with_(teacher=Weights(path=weights)), "second")
+    assert [name for name in digests(result.folder) if name.startswith("teacher")] == []
+    assert result.results["networks"][0]["model"] == str(weights)
+    assert result.results["networks"][0]["seconds"] == 0
+    same = [{**m} for m in first.results["measurements"]]
+    assert same == result.results["measurements"]
+    students = {name: digest for name, digest in digests(first.folder).items() if name.startswith("seed")}
+    assert digests(result.folder) == students
+
+
+def test_a_teacher_may_have_been_taught_itself(tiny: Recipe, jobs: list[tuple[Job, dict[str, torch.Tensor]]]) -> None:
+    assert isinstance(tiny.teacher, Training)
+    assistant = tiny.teacher.with_(teacher=tiny.teacher, objective=KD(), student=tiny.student)
+    result = run(tiny.with_(teacher=assistant, protocol=tiny.protocol.with_(seeds=(0,))))
+    assert [str(job.folder.relative_to(result.folder)) for job, _ in jobs] == [
+        *("teacher/teacher", "teacher", "seed0/alone", "seed0/distilled")
+    ]
+    assert [job.teacher is not None for job, _ in jobs] == [False, True, False, True]
+    assert not list(result.folder.rglob("logits"))
+
+
+def test_a_teacher_that_knows_other_classes_is_refused(tiny: Recipe, few: str) -> None:
+    model = Model(name="nin_cifar", width=0.0625)
+    save_network(Path("seven.safetensors"), model.build(7, ([0.5] * 3, [0.5] * 3)), model, tuple("abcdefg"))
+    with pytest.raises(LimbeckError, match=r"seven\.safetensors knows 7 classes, but few has 10"):
+        run(tiny.with_(teacher=Weights(path=Path("seven.safetensors"))))
+
+
+def test_the_screen_says_what_is_done_with_what_and_why(tiny: Recipe) -> None:
+    said = io.StringIO()
+    run(tiny, console=Console(file=said))
+    lines = said.getvalue().splitlines()
+    assert lines[:3] == ["recipe tiny -> out", "  few: 88 training pictures, 32 held out", "  device cpu: as asked"]
+    assert "  precision fp32: as asked" in lines
+    assert "  1 threads" in lines

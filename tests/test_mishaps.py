@@ -1,0 +1,284 @@
+"""Damaged files, a full disk, too little memory, a loss that is no number: one message, code 2, nothing lost."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from limbeck import experiment
+from limbeck.cli import main
+from limbeck.console import Console
+from limbeck.data import CATALOGUE, cifar10
+from limbeck.data.fetch import KnownFile
+from limbeck.files import read_tensors
+from limbeck.models.model import Model
+from limbeck.recipes import Recipe
+from limbeck.training import checkpoint
+
+Fails = Callable[..., str]
+AGAIN = ("run", "tiny", "--quiet", "--out", "out")
+
+
+def run(recipe: Recipe, out: str = "out") -> Path:
+    return experiment.run(recipe, Path(out), console=Console(quiet=True, file=io.StringIO())).folder
+
+
+@pytest.fixture
+def finished(tiny: Recipe) -> Path:
+    """A finished run in the folder "out", without its results: to be taken up again."""
+    folder = run(tiny)
+    (folder / "results.json").unlink()
+    return folder
+
+
+def _truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _alter(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-10] ^= 1
+    path.write_bytes(content)
+
+
+def _rename(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"network.classifier", b"network.klassifier"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (_truncate, "is damaged or not a safetensors file ("),
+        (_empty, "is damaged or not a safetensors file ("),
+        (_rename, "do not fit the network that the file names: "),
+        (_alter, "was altered since it was finished: it has another SHA-256 than in out/SHA256SUMS."),
+    ],
+)
+def test_a_damaged_weights_file(finished: Path, fails: Fails, damage: Callable[[Path], None], why: str) -> None:
+    path = finished / "teacher" / "weights.safetensors"
+    damage(path)
+    said = fails(*AGAIN)
+    assert said.startswith("error: ")
+    assert f"{path} {why}" in said
+    assert "eplace it with a good copy" in said
+    path.unlink()
+    assert main(AGAIN) == 0
+
+
+def test_weights_of_another_network(finished: Path, fails: Fails) -> None:
+    path, other = finished / "teacher" / "weights.safetensors", finished / "seed0" / "alone" / "weights.safetensors"
+    content = path.read_bytes().replace(b"alexnet_cifar", b"nin_cifar    ")
+    path.write_bytes(content)
+    assert str(path) in fails(*AGAIN)
+    save_file(load_file(other), path)
+    said = fails(*AGAIN)
+    assert "does not say which network its weights belong to: it was not written by limbeck" in said
+
+
+def test_a_damaged_answer_of_a_finished_network(finished: Path, fails: Fails) -> None:
+    path = finished / "seed1" / "alone" / "logits-few-test.safetensors"
+    _truncate(path)
+    assert f"{path} is damaged" in fails(*AGAIN)
+
+
+class Stopped(BaseException):
+    """The process is gone."""
+
+
+@pytest.fixture
+def stopped(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The checkpoint of a run in the folder "out" that was stopped in its first training."""
+    save = checkpoint.save
+
+    def last(path: Path, identity: str, state: dict[str, Any]) -> None:
+        save(path, identity, state)
+        raise Stopped
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "save", last)
+        with pytest.raises(Stopped):
+            run(tiny)
+    return Path("out/teacher/checkpoint.pt")
+
+
+@pytest.mark.parametrize("damage", [_truncate, _empty])
+def test_a_damaged_checkpoint(stopped: Path, fails: Fails, damage: Callable[[Path], None]) -> None:
+    damage(stopped)
+    said = fails(*AGAIN)
+    assert said.startswith(f"error: checkpoint {stopped} is damaged (")
+    assert "Remove that file to train this network again from its start" in said
+    stopped.unlink()
+    assert main(AGAIN) == 0
+
+
+def test_a_checkpoint_of_another_training(tiny: Recipe, stopped: Path, fails: Fails) -> None:
+    recipe = tiny.with_(protocol=tiny.protocol.with_(view_seed=1))
+    shutil.copytree("out", "other")
+    Path("other/recipe.json").write_text(recipe.model_dump_json())
+    said = fails("run", "tiny", "--quiet", "--out", "other", "--protocol.view-seed", "1")
+    expected = f"belongs to another training (recipe {tiny.digest()}, teacher, not recipe {recipe.digest()}, teacher)"
+    assert f"error: checkpoint other/teacher/checkpoint.pt {expected}. Remove that file" in said
+
+
+def test_a_run_folder_of_another_recipe(stopped: Path, fails: Fails) -> None:
+    said = fails("run", "tiny", "--out", "out", "--train.epochs", "9")
+    assert said == (
+        "error: out belongs to another recipe (train.epochs: 2, now 9). Type --out with another folder, or leave --out "
+        "away to get one of its own.\n"
+    )
+
+
+def test_an_altered_data_file(tiny: Recipe, fails: Fails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CIFAR-10, as if seven pictures a batch had been published."""
+    contents = {}
+    random = np.random.default_rng(0)
+    for name in cifar10.BATCHES:
+        records = random.integers(0, 256, (7, 3073), dtype=np.uint8)
+        records[:, 0] %= 10
+        contents[f"{name}.bin"] = records.tobytes()
+    records_known = tuple(
+        KnownFile(name, "md5", hashlib.md5(content).hexdigest(), len(content)) for name, content in contents.items()
+    )
+    release = replace(cifar10.RELEASE, records=records_known)
+    monkeypatch.setenv("LIMBECK_DATA", str(tmp_path / "cache"))
+    monkeypatch.setitem(CATALOGUE, "cifar10", cifar10.entry(release))
+    folder = tmp_path / "cache" / "cifar10"
+    folder.mkdir(parents=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    words = ["run", "tiny", "--quiet", "--data.name", "cifar10", "--protocol.holdout", "3", "--train.batch-size", "8"]
+    words += ["--teacher.train.batch-size", "8", "--protocol.seeds", "0", "--train.epochs", "1", "--out", "out"]
+    for damage, name, why in (
+        (_alter, "data_batch_3.bin", "is altered: its md5 digest is "),
+        (_truncate, "data_batch_5.bin", "is truncated: 10,755 of 21,511 bytes"),
+        (_alter, "test_batch.bin", "is altered: its md5 digest is "),
+    ):
+        damage(folder / name)
+        said = fails(*words)
+        assert said.startswith(f"error: {folder / name} {why}")
+        assert said.endswith("Type `limbeck data fetch cifar10` to replace it.\n")
+        (folder / name).write_bytes(contents[name])
+    assert main(words) == 0
+
+
+def fsync_failing(number: int, at: int) -> Callable[[int], None]:
+    """`os.fsync`, for which the file number ``at`` is one too many."""
+    writes: list[int] = []
+    fsync = os.fsync
+
+    def failing(descriptor: int) -> None:
+        writes.append(descriptor)
+        if len(writes) == at:
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    return failing
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "the disk is full; free some space"),
+        (errno.EDQUOT, "the disk quota is used up; free some space"),
+        (errno.EROFS, "the file system is read-only; choose another folder"),
+        (errno.EACCES, "permission denied; choose a folder that you may write to"),
+    ],
+)
+def test_a_disk_that_cannot_be_written_to(
+    fails: Fails, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    monkeypatch.setattr(os, "fsync", fsync_failing(number, 1))
+    assert fails(*AGAIN) == f"error: cannot write out/recipe.json: {said} and run the same command again.\n"
+
+
+def test_a_disk_that_was_full_for_a_while(tiny: Recipe, fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room again, the run ends as if nothing had been."""
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fsync_failing(errno.ENOSPC, 12))
+        said = fails(*AGAIN)
+    assert said.startswith("error: cannot write out/teacher/logits/epoch0002.npz: the disk is full")
+    assert not list(Path("out").rglob(".*.part"))
+    assert main(AGAIN) == 0
+    names = [path.relative_to("out") for path in Path("out").rglob("weights.safetensors")]
+    undisturbed = run(tiny, "undisturbed")
+    assert len(names) == 5
+    assert all(Path("out", name).read_bytes() == (undisturbed / name).read_bytes() for name in names)
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_an_output_folder_that_cannot_be(fails: Fails, out: str) -> None:
+    Path("file").touch()
+    assert "error: cannot write file" in fails("run", "tiny", "--quiet", "--out", out)
+
+
+def _not_enough_memory(*arguments: Any, **options: Any) -> nn.Module:
+    torch.empty(1 << 50)
+    raise AssertionError("this machine has 4 PB of memory")
+
+
+def _no_memory_on_the_gpu(*arguments: Any, **options: Any) -> nn.Module:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore of it.")
+
+
+def _no_memory_in_python(*arguments: Any, **options: Any) -> nn.Module:
+    raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (_not_enough_memory, "can't allocate memory: you tried to allocate 4503599627370496 bytes"),
+        (_no_memory_on_the_gpu, "CUDA out of memory. Tried to allocate 2.00 GiB.\n"),
+        (_no_memory_in_python, "MemoryError\n"),
+    ],
+)
+@pytest.mark.parametrize("where", ["build", "forward"])
+def test_too_little_memory(
+    fails: Fails, monkeypatch: pytest.MonkeyPatch, cause: Callable[..., nn.Module], said: str, where: str
+) -> None:
+    if where == "build":
+        monkeypatch.setattr(Model, "build", cause)
+    else:
+        monkeypatch.setattr("limbeck.objectives.kd.CrossEntropy.forward", cause)
+    message = fails("run", "tiny", "--quiet")
+    assert message.startswith("error: out of memory in teacher (alexnet_cifar x0.0625): ")
+    assert said in message
+    assert "Lower its batch_size (now 32) or chunk (now 2), raise accumulate (now 1), or narrow the network" in message
+    assert "--teacher.train.batch-size" in message
+
+
+def test_an_error_of_our_own_is_not_taken_for_a_lack_of_memory(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any, **options: Any) -> nn.Module:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    monkeypatch.setattr(Model, "build", broken)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        main(["run", "tiny", "--quiet"])
+
+
+def test_a_loss_that_becomes_no_number(tiny: Recipe, fails: Fails) -> None:
+    words = ["run", "tiny", "--quiet", "--out", "out", "--train.optimizer.lr", "1e15", "--train.clip", "none"]
+    words += ["--train.schedule.warmup", "0"]
+    said = fails(*words)
+    assert said.startswith("error: the loss is no longer a finite number, in epoch 1, step ")
+    assert " of 3 (out/seed0/alone). Lower optimizer.lr (the rate was " in said
+    assert "or clip (now off), or lengthen schedule.warmup (now 0 epochs)." in said
+    assert read_tensors(Path("out/teacher/weights.safetensors"))  # the teacher is kept
+    assert fails(*words) == said

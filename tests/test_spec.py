@@ -1,0 +1,131 @@
+"""Descriptions are frozen and strict, and say what is wrong with what they are given."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from limbeck.errors import LimbeckError
+from limbeck.spec import Spec
+
+
+class Inner(Spec):
+    depth: int = Field(1, ge=0)
+    rate: float = 0.5
+    names: tuple[str, ...] = ()
+
+
+class Outer(Spec):
+    title: str
+    inner: Inner = Inner()
+    low: int = 0
+    high: int = 9
+
+    @field_validator("title")
+    @classmethod
+    def _no_spaces(cls, title: str) -> str:
+        if " " in title:
+            raise ValueError("a title has no spaces")
+        return title
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Outer:
+        if self.low > self.high:
+            raise ValueError("low must not be above high")
+        return self
+
+
+class Mistaken(Spec):
+    depth: int = Field(-1, ge=0)
+
+
+def message(**fields: object) -> str:
+    with pytest.raises(LimbeckError) as caught:
+        Outer(**{"title": "t", **fields})
+    return str(caught.value)
+
+
+def test_a_mistyped_field_is_refused_with_the_nearest() -> None:
+    expected = "Outer.innner: there is no such field. Did you mean 'inner'? Known: title, inner, low, high."
+    assert message(innner=Inner()) == expected
+
+
+def test_an_unknown_field_that_is_near_to_none() -> None:
+    assert message(zzz=1) == "Outer.zzz: there is no such field. Known: title, inner, low, high."
+
+
+def test_a_missing_field() -> None:
+    with pytest.raises(LimbeckError, match=r"^Outer\.title: this field must be given\.$"):
+        Outer(**{})
+
+
+def test_an_impossible_value() -> None:
+    with pytest.raises(LimbeckError, match=r"^Inner\.depth = -3 is not possible: should be greater than or equal to 0"):
+        Inner(depth=-3)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_are_finite(value: float) -> None:
+    with pytest.raises(LimbeckError, match=rf"^Inner\.rate = {value} is not possible: should be a finite number\.$"):
+        Inner(rate=value)
+
+
+def test_a_value_of_another_type() -> None:
+    with pytest.raises(LimbeckError, match=r"^Inner\.depth = 'deep' is not possible: should be a valid integer"):
+        Inner(depth="deep")
+
+
+def test_the_place_within_a_list() -> None:
+    with pytest.raises(LimbeckError, match=r"^Inner\.names\.1 = 5 is not possible: should be a valid string"):
+        Inner(names=("a", 5))
+
+
+def test_a_fault_in_a_nested_description() -> None:
+    assert message(inner={"dept": 3}).startswith("Inner.dept: there is no such field. Did you mean 'depth'?")
+    assert message(inner=3).startswith("Outer.inner = 3 is not possible: should be")
+
+
+def test_every_fault_has_its_line() -> None:
+    lines = message(low="a", hihg=3).splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["Outer.low", "Outer.hihg:"]
+
+
+def test_a_fault_found_by_a_rule_of_ones_own() -> None:
+    assert message(title="a b") == "Outer.title = 'a b' is not possible: a title has no spaces."
+
+
+def test_a_fault_of_all_fields_together_does_not_repeat_them() -> None:
+    assert message(low=10) == "Outer is not possible: low must not be above high."
+
+
+def test_defaults_are_validated() -> None:
+    with pytest.raises(LimbeckError, match=r"^Mistaken\.depth = -1 is not possible"):
+        Mistaken()
+
+
+def test_it_is_frozen() -> None:
+    spec = Inner()
+    with pytest.raises(ValidationError, match="frozen"):
+        spec.depth = 2  # type: ignore[misc]
+    assert spec.depth == 1
+    assert hash(spec) == hash(Inner())
+
+
+class TestWith:
+    def test_the_changed_copy_and_the_original(self) -> None:
+        original = Outer(title="t", inner=Inner(depth=4), low=2)
+        changed = original.with_(low=3)
+        assert changed == Outer(title="t", inner=Inner(depth=4), low=3)
+        assert original.low == 2
+
+    def test_it_validates_each_field(self) -> None:
+        with pytest.raises(LimbeckError, match=r"^Inner\.depth = -1 is not possible"):
+            Inner().with_(depth=-1)
+
+    def test_it_validates_the_whole(self) -> None:
+        with pytest.raises(LimbeckError, match=r"^Outer is not possible: low must not be above high\.$"):
+            Outer(title="t", high=4).with_(low=5)
+
+    def test_it_knows_no_other_fields(self) -> None:
+        with pytest.raises(LimbeckError, match=r"^Inner\.deepth: there is no such field\. Did you mean 'depth'"):
+            Inner().with_(deepth=2)

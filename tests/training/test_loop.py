@@ -1,0 +1,214 @@
+"""The loop against a twin that is written out plainly, and what it promises of views, order, dropout and metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from limbeck import streams
+from limbeck.data.views import Views, make_views
+from limbeck.objectives import KD, CrossEntropy
+from limbeck.teachers import LiveTeacher
+from limbeck.training import SGD, AdamW, Engine, Job, Train, fit
+
+ADAMW = AdamW(lr=2e-3, weight_decay=0.1)
+Make = Callable[..., Job]
+Same = Callable[[nn.Module, nn.Module], bool]
+
+
+@pytest.fixture
+def teacher(network: Callable[..., nn.Module], engine: Engine) -> LiveTeacher:
+    return LiveTeacher(network("alexnet_cifar", seed=9), engine)
+
+
+def weights(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def plain_rate(train: Train, step: int, steps: int, per_epoch: int) -> float:
+    """Linear warm-up and a cosine, written out."""
+    warmup = int(train.schedule.warmup * per_epoch)
+    if step < warmup:
+        return train.optimizer.lr * (step + 1) / (warmup + 1)
+    return train.optimizer.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+
+
+def plain_loop(job: Job, teacher: nn.Module | None, objective: Any) -> nn.Module:
+    """A training as anyone would write it, a batch at a time, with torch's own losses and plain optimizers."""
+    student, train = job.network.train(), job.train
+    made = train.optimizer
+    optimizer: torch.optim.Optimizer
+    if isinstance(made, SGD):
+        optimizer = torch.optim.SGD(student.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    else:
+        optimizer = torch.optim.AdamW(student.parameters(), betas=(made.beta1, made.beta2), weight_decay=0.1)
+    average: dict[str, Tensor] = {}
+    per_epoch = math.ceil(len(job.pictures) / train.batch_size)
+    step = 0
+    for epoch in range(train.epochs):
+        generator = torch.Generator().manual_seed(streams.derive(job.seed, "order", epoch))
+        order = torch.randperm(len(job.pictures), generator=generator)
+        for index in order.split(train.batch_size):
+            views = make_views(job.pictures.images[index], index, job.views, job.view_seed, epoch)
+            images, labels = views.float() / 255, job.pictures.labels[index]
+            logits = student(images)
+            loss = F.cross_entropy(logits, labels)
+            if teacher is not None:
+                with torch.no_grad():
+                    soft = F.softmax(teacher.eval()(images) / objective.temperature, dim=1)
+                log_soft = F.log_softmax(logits / objective.temperature, dim=1)
+                divergence = F.kl_div(log_soft, soft, reduction="batchmean")
+                loss = objective.labels * loss + objective.weight * objective.temperature**2 * divergence
+            optimizer.zero_grad()
+            loss.backward()
+            if train.clip:
+                norm = torch.cat([p.grad.flatten() for p in student.parameters() if p.grad is not None]).norm()
+                for parameter in student.parameters():
+                    if parameter.grad is not None and norm > train.clip:
+                        parameter.grad *= train.clip / norm
+            for group in optimizer.param_groups:
+                group["lr"] = plain_rate(train, step, per_epoch * train.epochs, per_epoch)
+            optimizer.step()
+            step += 1
+            for name, value in student.state_dict().items():
+                old = average.get(name)
+                average[name] = value.clone() if old is None else old + (1 - (train.ema or 0)) * (value - old)
+    if train.ema:
+        student.load_state_dict(average)
+    return student
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer": ADAMW},
+        {"clip": 0.05},
+        {"ema": 0.8},
+        {"accumulate": 3},
+        {"chunk": 1},
+        {"batch_size": 120, "optimizer": ADAMW, "clip": 0.5, "ema": 0.5, "accumulate": 7},
+    ],
+    ids=lambda changes: ",".join(changes) or "as it is",
+)
+@pytest.mark.parametrize("taught", [False, True], ids=["labels", "distilled"])
+def test_the_loop_is_the_plain_loop(
+    make: Make,
+    teacher: LiveTeacher,
+    changes: dict[str, Any],
+    taught: bool,
+    network: Callable[..., nn.Module],
+    train: Train,
+) -> None:
+    objective = KD(temperature=3, weight=0.7, labels=0.2) if taught else CrossEntropy()
+    train = train.with_(**changes)
+    ours = fit(make(False, objective, train=train, teacher=teacher if taught else None))
+    asked = network("alexnet_cifar", seed=9) if taught else None
+    theirs = plain_loop(make(False, objective, train=train), asked, objective)
+    before = weights(make(False).network)
+    moved = max(float((weights(ours)[name] - value).abs().max()) for name, value in before.items())
+    assert moved > 1e-3  # far above what is called equal
+    for name, value in weights(theirs).items():
+        torch.testing.assert_close(weights(ours)[name], value, rtol=1e-3, atol=2e-5, msg=name)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"clip": 0.05}, {"ema": 0.8}, {"optimizer": ADAMW}, {"batch_size": 40}], ids=",".join
+)
+def test_every_setting_of_the_twin_matters(make: Make, changes: dict[str, Any], train: Train) -> None:
+    plain, changed = (fit(make(False, train=how)) for how in (train, train.with_(**changes)))
+    apart = [(a - b).abs().max() for a, b in zip(weights(plain).values(), weights(changed).values(), strict=True)]
+    assert max(apart) > 1e-3
+
+
+def test_a_batch_goes_through_the_network_in_as_many_parts_as_asked(make: Make, train: Train) -> None:
+    sizes: list[int] = []
+    job = make(train=train.with_(epochs=1, accumulate=3))
+    job.network.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    fit(job)
+    assert sizes == [11, 11, 10, 11, 11, 10, 11, 11, 10, 8, 8, 8]
+
+
+def test_the_student_trains_with_its_dropout_on(make: Make, same_bits: Same) -> None:
+    with_dropout, again, without = (fit(make(dropout)) for dropout in (True, True, False))
+    assert same_bits(with_dropout, again)
+    assert not same_bits(with_dropout, without)
+
+
+def test_what_comes_back_is_in_eval_mode(make: Make, train: Train) -> None:
+    for how in (train, train.with_(ema=0.9)):
+        assert not any(module.training for module in fit(make(train=how)).modules())
+
+
+def test_distillation_without_the_teachers_term_is_training_on_labels_bit_for_bit(
+    make: Make, teacher: LiveTeacher, same_bits: Same, train: Train
+) -> None:
+    train = train.with_(clip=1.0, ema=0.9)
+    alone = fit(make(train=train))
+    distilled = fit(make(objective=KD(weight=0, labels=1), train=train, teacher=teacher))
+    another_seed = fit(make(train=train, seed=1))
+    assert same_bits(alone, distilled)
+    assert not same_bits(alone, another_seed)
+
+
+@pytest.mark.parametrize("what", ["views", "view_seed", "seed"])
+def test_views_their_seed_and_the_order_all_count(make: Make, what: str, same_bits: Same) -> None:
+    changed: Job = make(False, **{what: {"views": Views(), "view_seed": 6, "seed": 1}[what]})
+    changed.network.load_state_dict(make(False).network.state_dict())
+    assert not same_bits(fit(make(False)), fit(changed))
+
+
+def test_no_epochs_leave_the_network_as_it_was_made(make: Make, same_bits: Same, train: Train) -> None:
+    job = make(train=train.with_(epochs=0))
+    kept = fit(job)
+    assert same_bits(kept, make().network)
+    assert not list(job.folder.glob("*"))
+
+
+def test_metrics_say_what_happened_in_each_epoch(make: Make, teacher: LiveTeacher) -> None:
+    notes: list[tuple[int, str]] = []
+    job = make(
+        objective=KD(weight=0.7, labels=0.2),
+        teacher=teacher,
+        progress=lambda steps, note: notes.append((steps, note)),
+        evaluate=lambda network: {"holdout_accuracy": 0.5},
+    )
+    fit(job)
+    rows = [json.loads(line) for line in (job.folder / "metrics.jsonl").read_text().splitlines()]
+    for number, row in enumerate(rows, start=1):
+        assert row["epoch"] == number
+        assert row["loss"] == pytest.approx(row["loss_labels"] + row["loss_kd"])
+        assert row["lr"] == plain_rate(job.train, 4 * number - 1, 12, 4)
+        assert 0 <= row["accuracy"] <= 1
+        assert row["holdout_accuracy"] == 0.5
+        assert row["images_per_second"] == pytest.approx(120 / row["seconds"])
+    assert len(rows) == 3
+    assert [steps for steps, _ in notes] == [2, 4, 6, 8, 10, 12]
+    assert all(word in notes[0][1] for word in ("loss", "labels", "kd", "right", "images/s"))
+
+
+@pytest.mark.parametrize(("accumulate", "mode"), [(1, "reduce-overhead"), (2, "default")])
+def test_compiling_changes_how_a_step_is_run_and_nothing_else(
+    make: Make, monkeypatch: pytest.MonkeyPatch, train: Train, same_bits: Same, accumulate: int, mode: str
+) -> None:
+    """CUDA graphs reuse the gradients' memory: not while those add up. The compiler itself is stood in for."""
+    compiled: list[dict[str, Any]] = []
+
+    def stand_in(step: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        compiled.append(options)
+        return step
+
+    monkeypatch.setattr(torch, "compile", stand_in)
+    monkeypatch.setattr(torch.compiler, "reset", lambda: None)
+    plain, job = (make(train=train.with_(accumulate=accumulate)) for _ in range(2))
+    job.engine = dataclasses.replace(job.engine, compiled=True)
+    assert same_bits(fit(job), fit(plain))
+    assert compiled == [{"dynamic": False, "mode": mode}]
