@@ -1,7 +1,7 @@
 """limbeck shrinks an image classifier: it distils any teacher into a small student, and measures what it was worth.
 
-    limbeck.run(limbeck.recipes.digits())                        # everything
-    limbeck.objectives.kd_loss(student, teacher, temperature=4)  # the maths, in anyone's loop
+limbeck.run(limbeck.recipes.digits())                        # everything
+limbeck.objectives.kd_loss(student, teacher, temperature=4)  # the maths, in anyone's loop
 """
 
 from __future__ import annotations

@@ -106,6 +106,11 @@ class TestReplacing:
         assert path.read_bytes() == b"old"
         assert names(tmp_path) == ["file"]
 
+    def test_a_name_that_is_too_long(self, tmp_path: Path) -> None:
+        with pytest.raises(LimbeckError, match=r"^cannot write .*xxx: the name is too long; choose a shorter one"):
+            files.write_bytes(tmp_path / ("x" * 300), b"new")
+        assert names(tmp_path) == []
+
     def test_other_errors_of_the_system_are_not_hidden(self, tmp_path: Path) -> None:
         with pytest.raises(OSError, match="input/output"), files.mendable(tmp_path):
             raise OSError(errno.EIO, "input/output")
@@ -186,6 +191,8 @@ class TestTensors:
         assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
         with safetensors.safe_open(tmp_path / "a", framework="pt") as opened:
             assert opened.metadata() == metadata
+        header = int.from_bytes((tmp_path / "a").read_bytes()[:8], "little")
+        assert header % 8 == 0  # so that what is mapped into memory is aligned
 
     @pytest.mark.parametrize("keep", [0, 4, 100, -1])
     def test_a_truncated_file(self, tmp_path: Path, tensors: dict[str, torch.Tensor], keep: int) -> None:

@@ -15,7 +15,7 @@ class Model(Spec):
     """Which network, how wide, and how it normalises the pictures it is given."""
 
     name: str = Field(description="A name of the catalogue: alexnet_cifar, nin_cifar.")
-    width: float = Field(1.0, gt=0, description="Multiplies the counts of hidden channels and units.")
+    width: float = Field(1.0, gt=0, le=100, description="Multiplies the counts of hidden channels and units.")
     mean: tuple[float, ...] | None = Field(
         None, description="A channel's mean in [0, 1]; none: the training set's own."
     )

@@ -32,7 +32,7 @@ class Batch:
         index: (B,) int64, the pictures' places in the training set.
         images: (B, 3, H, W) float views in [0, 1].
         labels: (B,) int64; -1 where unlabelled.
-        step: 0-d int64, optimizer steps taken so far.
+        step: 0-d float, optimizer steps taken so far.
         epoch: 0-d float, epochs seen so far, with fractions.
         progress: 0-d float, from 0 at the start of the training to 1 at its end.
         mix: how the pictures were mixed, where they were.

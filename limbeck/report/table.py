@@ -5,48 +5,55 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from limbeck.console import duration
 from limbeck.data import Status
 
-_TITLES = {"teacher": "teacher", "alone": "student alone", "distilled": "student distilled"}
-
 
 def result_table(results: dict[str, Any]) -> Table:
-    """Accuracy of every role on every set, and what the teacher was worth.
+    """Accuracy of every role on every set, and what the teacher was worth; 80 columns hold a held-out and a test set.
 
     Args:
         results: the content of a results.json.
     """
-    title = f"{results['recipe']['name']}: accuracy in %, mean ± 95 % interval over seeds"
-    table = Table(title=title, title_justify="left", caption_justify="left")
-    for heading in ("", "network", "parameters", "seeds", "training"):
-        table.add_column(heading, justify="left" if heading in ("", "network") else "right", overflow="fold")
+    seeds = len({network["seed"] for network in results["networks"]} - {None})
+    spread = f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed"
+    table = Table(
+        title=f"{results['recipe']['name']}: accuracy in %, {spread}",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        title_justify="left",
+        caption_justify="left",
+    )
     sizes = {(m["dataset"], m["split"]): m["n"] for m in results["measurements"]}
     sets = list(results["summary"])
+    for heading in ("", "network"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("weights", justify="right", overflow="fold")
     for name in sets:
         dataset, _, split = name.partition("/")
         what = "held out" if split else "test"
         table.add_column(f"{dataset}\n{what} ({sizes[dataset, split or 'test']:,})", justify="right", overflow="fold")
-    for role, title in _TITLES.items():
+    table.add_column("trained in", justify="right", overflow="fold")
+    for role in ("teacher", "alone", "distilled"):
         portraits = [network for network in results["networks"] if network["role"] == role]
         if not portraits:
             continue
         seconds = sum(network["seconds"] for network in portraits) / len(portraits)
-        figures = [_percent(results["summary"][name]["accuracy"].get(role)) for name in sets]
         table.add_row(
-            title,
+            role,
             portraits[0]["model"],
-            f"{portraits[0]['parameters']:,}",
-            str(len(portraits)),
+            _count(portraits[0]["parameters"]),
+            *(_percent(results["summary"][name]["accuracy"].get(role)) for name in sets),
             duration(seconds) if seconds else "",
-            *figures,
         )
     gains = [results["summary"][name]["accuracy"].get("gain") for name in sets]
     if any(gains):
         table.add_section()
-        table.add_row("gain", "distilled - alone, paired", "", str(gains[0]["n"]), "", *map(_points, gains))
+        table.add_row("gain", "paired", "", *map(_points, gains), "")
     for absent in results["not_measured"]:
         table.caption = f"{table.caption or ''}{absent['what']}: not measured. ".lstrip()
     return table
@@ -84,6 +91,11 @@ def verdict(results: dict[str, Any]) -> str:
     if any("gain" in metrics["accuracy"] for metrics in results["summary"].values()):
         return "There is no gain to report: no test set could be measured."
     return "There is no gain to report: only one of the two students was trained."
+
+
+def _count(number: int) -> str:
+    """A number of parameters as a person says it: "57.0 M", "967 k"."""
+    return f"{number / 1e6:.1f} M" if number >= 999_500 else f"{number / 1e3:.0f} k" if number >= 999.5 else str(number)
 
 
 def _percent(estimate: dict[str, Any] | None) -> str:
