@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from limbeck.experiment import Result, run
     from limbeck.recipes import Recipe
 
-# Threads of a CPU that wait should sleep, not spin: a machine that does anything else beside it is many times faster so.
-# OpenMP reads this when torch is imported, so it has to stand here.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# An OpenMP thread that waits should spin for a moment only: left alone it spins so long that any other program on the
+# machine makes training many times slower. Read when torch is imported, so it has to stand here.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "100000")
 
 _HOMES = {
     "LimbeckError": "limbeck.errors",
