@@ -106,7 +106,7 @@ def test_every_figure_on_the_screen_is_in_it(result: experiment.Result) -> None:
         if estimate.get(key) is not None
     }
     counts = {str(m["n"]) for m in results["measurements"]} | {str(entry["n"]) for entry in estimates}
-    sizes = {f"{network['parameters']:,}" for network in results["networks"]}
+    sizes = {f"{network['parameters'] / 1e3:.0f}" for network in results["networks"]}  # shown as "226 k"
     seconds = [network["seconds"] for network in results["networks"]]
     times = {f"{time:.1f}" for time in (seconds[0], (seconds[1] + seconds[3]) / 2, (seconds[2] + seconds[4]) / 2)}
     shown = re.findall(
