@@ -13,6 +13,11 @@ def cifar10() -> Recipe:
     """The lab's pair on CIFAR-10: AlexNet (57.0 M parameters) teaches Network in Network (0.97 M).
 
     For a GPU. The teacher learns from RandAugment views, the student from crop and flip.
+
+    Command: limbeck run cifar10
+    Time: 7 min on one H100 80GB, torch 2.11.0, bf16, compiled.
+    Result, CIFAR-10 test, 3 seeds: teacher 90.09 %, alone 88.13 ± 0.99, distilled 88.81 ± 0.42, gain +0.67 ± 0.95
+    points. CIFAR-10.1: not measured.
     """
     return Recipe(
         name="cifar10",
@@ -44,6 +49,9 @@ def cifar10_cpu() -> Recipe:
 
     All 50,000 pictures (45,000 + 5,000 held out), on two cores. Short trainings: the student is far from what
     it could reach, and a teacher is worth more than in a long one.
+
+    Command: limbeck run cifar10_cpu
+    Time and result: not measured yet; `limbeck run cifar10_cpu --dry-run` tells the time on your machine.
     """
     return Recipe(
         name="cifar10_cpu",

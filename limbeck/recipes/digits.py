@@ -14,6 +14,10 @@ def digits() -> Recipe:
 
     No flip: digits are not symmetric. 360 test pictures tell little apart: the gain is shown with its interval, and
     may well be 0.
+
+    Command: limbeck run
+    Time: 68 s on two cores of an AMD EPYC (AVX512_BF16), torch 2.14.1, from start to end, offline.
+    Result, test, 3 seeds: teacher 98.06 %, alone 95.19 ± 1.44, distilled 93.89 ± 2.07, gain -1.30 ± 1.44 points.
     """
     views = Views(crop=3, flip=False)
     schedule = Schedule(decay="cosine", warmup=1)
@@ -24,10 +28,14 @@ def digits() -> Recipe:
         teacher=Training(
             views=views,
             student=Model(name="alexnet_cifar", width=0.125),
-            train=Train(epochs=25, batch_size=50, optimizer=AdamW(lr=2e-3), schedule=schedule, clip=1.0),
+            train=Train(
+                epochs=16, batch_size=50, optimizer=AdamW(lr=2e-3), schedule=schedule, clip=1.0, checkpoint_seconds=2
+            ),
         ),
         student=Model(name="nin_cifar", width=0.25),
-        train=Train(epochs=20, batch_size=50, optimizer=AdamW(lr=4e-3), schedule=schedule, clip=1.0),
+        train=Train(
+            epochs=18, batch_size=50, optimizer=AdamW(lr=4e-3), schedule=schedule, clip=1.0, checkpoint_seconds=2
+        ),
         objective=KD(temperature=4, weight=0.9, labels=0.1),
         protocol=Protocol(seeds=(0, 1, 2), holdout=287),
     )
