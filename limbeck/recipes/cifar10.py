@@ -47,8 +47,8 @@ def cifar10() -> Recipe:
 def cifar10_cpu() -> Recipe:
     """The lab's pair at half width on CIFAR-10, for people without a GPU.
 
-    All 50,000 pictures (45,000 + 5,000 held out), on two cores. Short trainings: the student is far from what
-    it could reach, and a teacher is worth more than in a long one.
+    All 50,000 pictures (45,000 + 5,000 held out), on two cores. The trainings are short: the students end far from
+    what they could reach.
 
     Command: limbeck run cifar10_cpu
     Time and result: not measured yet; `limbeck run cifar10_cpu --dry-run` tells the time on your machine.
