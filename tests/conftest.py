@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from limbeck import recipes
+from limbeck import data, recipes
 from limbeck.cli import main
+from limbeck.console import Console
 from limbeck.data import CATALOGUE, Dataset, Entry, digits
 from limbeck.data.views import Views
 from limbeck.models.model import Model
@@ -86,3 +88,17 @@ def fails(tiny: Recipe, capsys: pytest.CaptureFixture[str]) -> Callable[..., str
         return said.err
 
     return run
+
+
+@pytest.fixture
+def splits_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The splits that are loaded during a test, in that order."""
+    splits: list[str] = []
+    load = data.load
+
+    def remembering(name: str, split: Any, console: Console | None = None) -> Dataset:
+        splits.append(split)
+        return load(name, split, console)
+
+    monkeypatch.setattr(data, "load", remembering)
+    return splits

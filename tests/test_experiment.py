@@ -117,17 +117,9 @@ def test_what_a_run_leaves_behind(tiny: Recipe) -> None:
     assert {name: digest for digest, name in sums} == digests(folder)
 
 
-def test_a_test_set_is_looked_at_once_and_never_again(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    splits: list[str] = []
-    load = data.load
-
-    def remembering(name: str, split: Any, console: Console | None = None) -> Dataset:
-        splits.append(split)
-        return load(name, split, console)
-
-    monkeypatch.setattr(data, "load", remembering)
+def test_a_test_set_is_looked_at_once_and_never_again(tiny: Recipe, splits_read: list[str]) -> None:
     folder = run(tiny).folder
-    assert splits == ["train", "test"]  # the test set is not even read before the networks are trained
+    assert splits_read == ["train", "test"]  # the test set is not even read before the networks are trained
     log = folder / "evaluations.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [(line["role"], line["seed"]) for line in lines] == NETWORKS
@@ -136,7 +128,7 @@ def test_a_test_set_is_looked_at_once_and_never_again(tiny: Recipe, monkeypatch:
     said = io.StringIO()
     again = run(tiny, console=Console(file=said))
     assert said.getvalue() == "out is complete already; --fresh starts it over.\n"
-    assert splits == ["train", "test"]
+    assert splits_read == ["train", "test"]
     assert again.results == json.loads(results)
     (folder / "results.json").unlink()  # even without it, the answers are there
     run(tiny)

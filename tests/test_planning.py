@@ -12,10 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from limbeck import data, experiment, planning
+from limbeck import experiment, planning
 from limbeck.cli import main
 from limbeck.console import Console
-from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 from limbeck.models.model import Model
 from limbeck.models.weights import save_network
@@ -51,16 +50,8 @@ def planned(recipe: Recipe, folder: Path) -> _Planner:
 
 
 def test_the_command_tells_time_and_disk_and_leaves_nothing(
-    tiny: Recipe, measured: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    tiny: Recipe, measured: list[Job], tmp_path: Path, splits_read: list[str], capsys: Any
 ) -> None:
-    splits: list[str] = []
-    load = data.load
-
-    def remembering(name: str, split: Any, console: Console | None = None) -> Dataset:
-        splits.append(split)
-        return load(name, split, console)
-
-    monkeypatch.setattr(data, "load", remembering)
     before = torch.get_rng_state()
     assert main(["run", "tiny", "--dry-run", "--quiet"]) == 0
     said = capsys.readouterr().out
@@ -79,7 +70,7 @@ def test_the_command_tells_time_and_disk_and_leaves_nothing(
     assert re.fullmatch(r"up to \d+\.\d MB of disk", rows[-1][1])
     assert all(float(row[3].replace(",", "")) > 0 for row in rows[:-1])
     assert all(row[4].endswith(" s") for row in rows)
-    assert splits == ["train"]
+    assert splits_read == ["train"]
     assert not list(Path().iterdir())
     assert not list((tmp_path / "temporary").iterdir())
     assert torch.equal(torch.get_rng_state(), before)
