@@ -54,6 +54,13 @@ def training_gflop(network: nn.Module, image: Tensor) -> float:
     return counter.get_total_flops() / 1e9
 
 
+def forward_gflop(network: nn.Module, image: Tensor) -> float:
+    """GFLOP of one forward pass; a multiply-add counts as two."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(image)
+    return counter.get_total_flops() / 1e9
+
+
 class Others:
     """How much processor time programs other than this one and its children take, from now on (Linux only)."""
 
@@ -80,8 +87,8 @@ class Others:
         return busy + idle + waiting, busy, sum(used[:4])
 
 
-def versions() -> str:
-    """The versions of what was measured."""
-    packages = ("limbeck", "torch", "torchvision", "pillow")
+def versions(*more: str) -> str:
+    """The versions of what was measured, and of ``more`` packages."""
+    packages = ("limbeck", "torch", "torchvision", "pillow", *more)
     said = (f"{name} {importlib.metadata.version(name)}" for name in packages)
     return ", ".join([f"Python {platform.python_version()}", *said])

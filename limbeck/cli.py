@@ -17,6 +17,7 @@ usage: limbeck COMMAND [OPTIONS]
 
   run [RECIPE]          train the teacher, the student alone and the distilled student, and compare them;
                         RECIPE is a name or a path/to/recipe.py (default: digits, offline, about a minute)
+  evaluate RUN|FILE     judge the networks of a run, or of a weights file, on a data set
   recipes [RECIPE]      the recipes, what each is for, its time and results
   summary MODEL...      the layers, shapes and parameters of networks
   data list|fetch|verify [NAME...]
@@ -95,6 +96,19 @@ def _run(words: list[str]) -> int:
     return 0
 
 
+def _evaluate(words: list[str]) -> int:
+    from limbeck import files, judging, options, report
+    from limbeck.training import choose
+
+    asked = options.parse_evaluate(words)
+    console = Console(quiet=asked.quiet)
+    results = judging.evaluate(asked.path, asked.data, asked.split, engine=choose(asked.device), console=console)
+    console.show(report.result_table(results, str(asked.path)))
+    if asked.figures is not None:
+        files.write_json(asked.figures, results)
+    return 0
+
+
 def _recipes(words: list[str]) -> int:
     from limbeck import recipes
 
@@ -113,7 +127,7 @@ def _summary(words: list[str]) -> int:
         """Prints the layers, output shapes and parameters of networks for one picture of 32 x 32.
 
         Args:
-            names: Names of models: alexnet_cifar, nin_cifar.
+            names: Names of models, for example alexnet_cifar nin_cifar.
             num_classes: Number of classes.
             in_channels: Channels of a picture.
             width: Multiplies the counts of hidden channels and units.
@@ -163,6 +177,7 @@ def _only_names(command: str, usage: str, words: list[str]) -> None:
 
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _run,
+    "evaluate": _evaluate,
     "recipes": _recipes,
     "summary": _summary,
     "data": _data,

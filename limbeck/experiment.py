@@ -1,9 +1,8 @@
-"""The stages of a run, in order: data, teacher, students, evaluation, results."""
+"""The stages of a run, in order: data, teacher, students, judgement."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,24 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from limbeck import data, files, streams
+from limbeck import data, files, judging, streams
 from limbeck.console import Console
-from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
-from limbeck.evaluation.results import SCHEMA, Measurement, key, measure, summarise
+from limbeck.evaluation.results import measure
 from limbeck.models.weights import load_network, save_network
 from limbeck.recipes.recipe import Recipe, Training, Weights
 from limbeck.runs import RunFolder, open_run
-from limbeck.teachers import LiveTeacher, StoredLogits
 from limbeck.training import Engine, Job, Train, choose, fit
 from limbeck.training.loop import LabelsViews
 
-ONE_TEACHER = "One teacher serves all seeds: the gain's interval does not contain the teacher's own variation."
 _OUT_OF_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED", re.IGNORECASE)
 
 
@@ -83,14 +78,18 @@ class Experiment:
             networks["teacher", None] = self.network(recipe.teacher, folder.teacher, "teacher", first)
             teacher = self.labeller(networks["teacher", None], folder.teacher)
         for seed in recipe.protocol.seeds:
-            networks["alone", seed] = self.network(
-                recipe.without_teacher(), folder.student(seed, "alone"), f"student alone, seed {seed}", seed
-            )
-            if teacher is not None:
-                networks["distilled", seed] = self.network(
-                    recipe, folder.student(seed, "distilled"), f"student distilled, seed {seed}", seed, teacher
+            for role, how in recipe.students().items():
+                networks[role, seed] = self.network(
+                    how,
+                    folder.student(seed, role),
+                    f"student {role}, seed {seed}",
+                    seed,
+                    teacher if how.teacher else None,
                 )
-        return self.conclude(networks)
+        results = judging.conclude(recipe, folder, networks, self.held_out, self.engine, self.console)
+        shutil.rmtree(folder.teacher / "logits", ignore_errors=True)
+        files.write_json(folder.results, results)  # last: a run with results is never taken up again
+        return results
 
     def introduce(self) -> None:
         """Says what is about to be done, with what, and why so."""
@@ -106,14 +105,16 @@ class Experiment:
     ) -> nn.Module:
         """A trained network on the engine's device: trained now, unless its weights are there already."""
         if isinstance(how, Weights):
-            return self.engine.place(self.loaded(how.path))
+            network = self.engine.place(self.loaded(how.path))
+            self.folder.check(how.path)
+            return network
         weights = folder / "weights.safetensors"
         if not weights.exists():
             if teacher is None and how.teacher is not None:
                 taught_by = self.network(how.teacher, folder / "teacher", f"teacher of {title}", seed)
                 teacher = self.labeller(taught_by, folder / "teacher")
             network = self.trained(how, folder, title, seed, teacher)
-            save_network(weights, network, how.student, self.pictures.classes)
+            save_network(weights, network, how.student, self.pictures.classes, self.recipe.data.name)
             self.folder.seal(weights)
         (folder / "checkpoint.pt").unlink(missing_ok=True)
         shutil.rmtree(folder / "teacher" / "logits", ignore_errors=True)
@@ -123,13 +124,13 @@ class Experiment:
 
     def loaded(self, weights: Path) -> nn.Module:
         """The network of a weights file, if it speaks of the same classes as the data."""
-        network, classes = load_network(weights)
-        if len(classes) != len(self.pictures.classes):
+        saved = load_network(weights)
+        if len(saved.classes) != len(self.pictures.classes):
             raise LimbeckError(
-                f"the network in {weights} knows {len(classes)} classes, but {self.recipe.data.name} has "
+                f"the network in {weights} knows {len(saved.classes)} classes, but {self.recipe.data.name} has "
                 f"{len(self.pictures.classes)}. Choose another --data.name or another weights file."
             )
-        return network
+        return saved.network
 
     def trained(self, how: Training, folder: Path, title: str, seed: int, teacher: LabelsViews | None) -> nn.Module:
         """Trains one network, continuing from its checkpoint if there is one."""
@@ -156,9 +157,8 @@ class Experiment:
                 return fit(job)
 
     def labeller(self, network: nn.Module, folder: Path) -> LabelsViews:
-        """The network as a teacher: asked live, its answers stored where the recipe says so."""
-        live = LiveTeacher(network, self.engine)
-        return StoredLogits(live, folder / "logits", len(self.pictures)) if self.recipe.logits == "stored" else live
+        """The network as a teacher, asked as the recipe says."""
+        return self.recipe.logits.build(network, self.engine, folder / "logits", len(self.pictures))
 
     def held_out_figures(self, network: nn.Module) -> dict[str, float]:
         """Accuracy and nll on the held-out split; nothing where none is held out."""
@@ -167,78 +167,6 @@ class Experiment:
         logits = predict(network, self.held_out, self.engine)
         figures = measure(logits, self.held_out.labels, role="", seed=None, dataset="", split="")
         return {f"holdout_{figure['metric']}": figure["value"] for figure in figures}
-
-    def conclude(self, networks: dict[tuple[str, int | None], nn.Module]) -> dict[str, Any]:
-        """Judges every network on the held-out split and, once, on the test sets; writes results.json."""
-        name = self.recipe.data.name
-        sets: list[tuple[str, str, Dataset]] = [(name, "holdout", self.held_out)] if len(self.held_out) else []
-        not_measured = []
-        for test in self.recipe.data.test_sets():
-            try:
-                sets.append((test, "test", data.load(test, "test", self.console).to(self.engine.device)))
-            except data.DataUnavailable as error:
-                not_measured.append({"what": test, "why": str(error)})
-        measurements: list[Measurement] = []
-        right: dict[tuple[str, str, int | None], np.ndarray] = {}
-        for dataset, split, pictures in sets:
-            self.refuse_other_classes(dataset, pictures)
-            for (role, seed), network in networks.items():
-                logits = self.answers(network, role, seed, dataset, split, pictures)
-                measurements += measure(logits, pictures.labels, role=role, seed=seed, dataset=dataset, split=split)
-                right[key(dataset, split), role, seed] = (logits.argmax(1) == pictures.labels).cpu().numpy().astype(int)
-        results = {
-            "schema": SCHEMA,
-            "status": "complete",
-            "recipe": {"name": self.recipe.name, "digest": self.recipe.digest()},
-            "networks": [self.portrait(role, seed, network) for (role, seed), network in networks.items()],
-            "measurements": measurements,
-            "summary": summarise(measurements, right),
-            "not_measured": not_measured,
-            "notes": [ONE_TEACHER] if ("teacher", None) in networks else [],
-        }
-        shutil.rmtree(self.folder.teacher / "logits", ignore_errors=True)
-        files.write_json(self.folder.results, results)  # last: a run with results is never taken up again
-        return results
-
-    def refuse_other_classes(self, dataset: str, pictures: Dataset) -> None:
-        if pictures.classes != self.pictures.classes:
-            raise LimbeckError(
-                f"test set {dataset} has other classes ({', '.join(pictures.classes[:3])}, ...) than the training set "
-                f"{self.recipe.data.name} ({', '.join(self.pictures.classes[:3])}, ...). Choose another --data.tests."
-            )
-
-    def answers(
-        self, network: nn.Module, role: str, seed: int | None, dataset: str, split: str, pictures: Dataset
-    ) -> Tensor:
-        """A network's logits on a set. They are kept in the run, so that a set is looked at once and never again."""
-        path = self.home(role, seed) / f"logits-{dataset}-{split}.safetensors"
-        if path.exists():
-            return files.read_tensors(path)["logits"].to(self.engine.device)
-        if split == "test":
-            self.folder.note_evaluation(role, seed, dataset, split)
-        logits = predict(network, pictures, self.engine)
-        files.write_tensors(path, {"logits": logits, "labels": pictures.labels})
-        return logits
-
-    def home(self, role: str, seed: int | None) -> Path:
-        """The folder of a network."""
-        return self.folder.teacher if seed is None else self.folder.student(seed, role)
-
-    def portrait(self, role: str, seed: int | None, network: nn.Module) -> dict[str, Any]:
-        """What results.json says of a network beside its measurements."""
-        how = self.recipe.teacher if role == "teacher" else self.recipe
-        metrics = self.home(role, seed) / "metrics.jsonl"
-        rows = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
-        seconds = sum(row["seconds"] for row in rows)
-        return {
-            "role": role,
-            "seed": seed,
-            "model": str(how.path) if isinstance(how, Weights) else how.student.title() if how else None,
-            "parameters": sum(parameter.numel() for parameter in network.parameters()),
-            "epochs": len(rows),
-            "seconds": seconds,
-            "images_per_second": len(rows) * len(self.pictures) / seconds if seconds else None,
-        }
 
 
 @contextlib.contextmanager

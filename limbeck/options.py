@@ -15,7 +15,8 @@ import tyro
 
 from limbeck.errors import LimbeckError, unknown
 from limbeck.recipes import Recipe, Weights
-from limbeck.spec import Spec
+from limbeck.spec import Family, Spec
+from limbeck.training import Device
 
 Candidates = dict[str, type[Spec] | None]
 
@@ -31,6 +32,37 @@ class RunOptions(Spec):
     fresh: Annotated[bool, tyro.conf.arg(help="Throw away what the folder has and start over.")] = False
     dry_run: Annotated[bool, tyro.conf.arg(help="Tell the time and the disk a run would take, and stop.")] = False
     quiet: Annotated[bool, tyro.conf.arg(help="Show nothing but the result.")] = False
+
+
+class EvaluateOptions(Spec):
+    """Judges what is already trained: all the networks of a run, or the one of a weights file.
+
+    Attributes:
+        path, data, split, figures, device, quiet: as their help says.
+    """
+
+    path: Annotated[
+        Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|FILE", help="A run's folder, or a weights.safetensors.")
+    ]
+    data: Annotated[
+        tuple[str, ...], tyro.conf.arg(help="Data sets; by default the run's, or what the file's network learned.")
+    ] = ()
+    split: Annotated[Literal["test", "train"], tyro.conf.arg(help="Split of each data set.")] = "test"
+    figures: Annotated[
+        Path | None, tyro.conf.arg(name="json", help="Also write every figure to this file; keys as in results.json.")
+    ] = None
+    device: Device = Device()
+    quiet: Annotated[bool, tyro.conf.arg(help="Show nothing but the result.")] = False
+
+
+def parse_evaluate(words: Sequence[str]) -> EvaluateOptions:
+    """The options of `limbeck evaluate`.
+
+    Raises:
+        SystemExit: help was asked for (0), or an option does not exist or cannot be read (2).
+    """
+    config = (tyro.conf.FlagCreatePairsOff,)
+    return tyro.cli(EvaluateOptions, args=words, prog="limbeck evaluate", config=config, registry=_registry)
 
 
 def parse(recipe: Recipe, words: Sequence[str], program: str) -> tuple[Recipe, RunOptions]:
@@ -129,11 +161,10 @@ def _candidates(spec: Any, chosen: Mapping[str, Spec | None], path: str) -> Cand
     if field not in type(spec).model_fields:
         return {}
     kinds = _kinds(type(spec).model_fields[field].annotation)
-    named: Candidates = {}
+    named: Candidates = {"weights": Weights} if Weights in kinds else {}
     for kind in kinds:
-        name = kind.model_fields.get("name") if issubclass(kind, Spec) else None
-        if name is not None and typing.get_origin(name.annotation) is Literal:
-            named[name.default] = kind
+        if issubclass(kind, Family):
+            named |= kind.members()
     return {**named, "none": None} if named and type(None) in kinds else named
 
 

@@ -96,9 +96,8 @@ class _Planner:
         """Measures all the stages, in the order of a run."""
         recipe, seeds = self.recipe, len(self.recipe.protocol.seeds)
         teacher = self.teacher(recipe.teacher, "teacher", self.judged_on) if recipe.teacher else None
-        self.training(recipe.without_teacher(), "student alone", None, seeds, self.judged_on)
-        if teacher is not None:
-            self.training(recipe, "student distilled", teacher, seeds, self.judged_on)
+        for role, how in recipe.students().items():
+            self.training(how, f"student {role}", teacher if how.teacher else None, seeds, self.judged_on)
 
     def teacher(self, how: Training | Weights, title: str, judged_on: int) -> nn.Module:
         """Measures a teacher's own training, and its teacher's; returns a network that labels views."""
@@ -109,7 +108,7 @@ class _Planner:
 
     def training(self, how: Training, title: str, teacher: nn.Module | None, seeds: int, judged_on: int) -> nn.Module:
         """Adds one kind of training, done for so many seeds, and its evaluations; returns a network of that kind."""
-        stored = teacher is not None and self.recipe.logits == "stored"
+        stored = teacher is not None and self.recipe.logits.replays
         network, (first, later) = self.measured(how, title, teacher, stored)
         name, pictures, epochs = how.student.title(), len(self.pictures), how.train.epochs
         if stored:

@@ -43,6 +43,10 @@ class RunFolder:
     def student(self, seed: int, role: str) -> Path:
         return self.path / f"seed{seed}" / role
 
+    def network(self, role: str, seed: int | None) -> Path:
+        """The folder of a network; the teacher's has no seed."""
+        return self.teacher if seed is None else self.student(seed, role)
+
     def note_environment(self, engine: Engine) -> None:
         """Adds this start of the run to environment.json: versions, hardware, threads, revision, decisions."""
         path = self.path / "environment.json"
@@ -63,7 +67,10 @@ class RunFolder:
         files.write_bytes(self.path / "SHA256SUMS", text.encode())
 
     def check(self, path: Path) -> None:
-        """Compares a finished file with its seal; seals it where a process was killed before it could.
+        """Compares a file with its seal; seals it where there is none yet.
+
+        A file of this run has none where a process was killed before it could seal it; a file from elsewhere, a
+        teacher's weights, gets one when the run first uses it.
 
         Raises:
             LimbeckError: the file was altered.
@@ -73,8 +80,9 @@ class RunFolder:
             self.seal(path)
         elif expected != files.digest(path):
             raise LimbeckError(
-                f"{path} was altered since it was finished: it has another SHA-256 than in {self.path / 'SHA256SUMS'}. "
-                "Replace it with a good copy, or remove it to have it made again."
+                f"{path} was altered since this run first had it: it has another SHA-256 than in "
+                f"{self.path / 'SHA256SUMS'}. Replace it with a good copy; if the run made it, removing it has it made "
+                "again."
             )
 
     def _sums(self) -> dict[str, str]:
@@ -83,7 +91,9 @@ class RunFolder:
         return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
     def _name(self, path: Path) -> str:
-        return path.relative_to(self.path).as_posix()
+        """How SHA256SUMS calls a file: from the run's folder on, or in full where it lies elsewhere."""
+        path, home = path.resolve(), self.path.resolve()
+        return (path.relative_to(home) if path.is_relative_to(home) else path).as_posix()
 
 
 @contextlib.contextmanager
@@ -122,7 +132,12 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _refuse_another(recipe: Recipe, recipe_file: Path) -> None:
-    found = from_json(recipe_file.read_text(encoding="utf-8", errors="replace"), str(recipe_file))
+    try:
+        found = from_json(recipe_file.read_text(encoding="utf-8", errors="replace"), str(recipe_file))
+    except LimbeckError as error:
+        raise LimbeckError(
+            f"{error}\nType --out with the name of a new folder, or remove the one that this file is in."
+        ) from error
     if found != recipe:
         changes = differences(found.model_dump(mode="json"), recipe.model_dump(mode="json"))
         raise LimbeckError(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
-from limbeck.errors import LimbeckError, nearest
+from limbeck.errors import LimbeckError, nearest, unknown
 
 
 class Spec(BaseModel):
@@ -27,6 +27,42 @@ class Spec(BaseModel):
     def with_(self, **changes: Any) -> Self:
         """A copy with some fields changed, validated again. ``spec.with_(train=spec.train.with_(epochs=3))``."""
         return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+
+
+class Family(Spec):
+    """Base of descriptions that are chosen by name: objectives, optimizers, policies, ways to ask a teacher.
+
+    A family is open: a subclass that gives ``name`` a default belongs to it, wherever it is written. A field that takes
+    any member is annotated ``SerializeAsAny[TheFamily]``; it also accepts a member's name, or a dictionary with one.
+    """
+
+    name: str
+
+    @classmethod
+    def members(cls) -> dict[str, type[Self]]:
+        """The descriptions that this family has so far, by name, in the order in which they were written."""
+        own = cls._own_name()
+        found = {own: cls} if own else {}
+        for kind in cls.__subclasses__():
+            found |= kind.members()
+        return found
+
+    @classmethod
+    def _own_name(cls) -> str | None:
+        name = cls.model_fields["name"].default
+        return name if isinstance(name, str) else None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _the_member(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Reads a name, or a dictionary with a name, as the member that it names."""
+        fields = {"name": value} if isinstance(value, str) else value
+        if cls._own_name() or not isinstance(fields, dict):
+            return read(value)
+        known = cls.members()
+        if fields.get("name") not in known:
+            raise unknown(cls.__name__.lower(), str(fields.get("name")), known)
+        return known[fields["name"]](**fields)
 
 
 def _readable(owner: type[Spec], error: ValidationError) -> str:

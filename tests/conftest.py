@@ -32,7 +32,9 @@ def _read(split: str) -> Dataset:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a data set of 120 + 40 digits, known to limbeck while the test runs."""
-    entry = Entry("few", "a few digits", 10, COUNTS, download=0, read=lambda folder, split: _read(split))
+    entry = Entry(
+        "few", "a few digits", tuple("0123456789"), COUNTS, download=0, read=lambda folder, split: _read(split)
+    )
     monkeypatch.setitem(CATALOGUE, "few", entry)
     return "few"
 

@@ -13,7 +13,7 @@ Fails = Callable[..., str]
 
 
 UNKNOWN = {
-    "rnu": "error: unknown command 'rnu'. Did you mean 'run'? Known: data, recipes, run, summary. Type `limbeck",
+    "rnu": "error: unknown command 'rnu'. Did you mean 'run'? Known: data, evaluate, recipes, run, summary. ",
     "run digitz": "error: unknown recipe 'digitz'. Did you mean 'digits'? Known: ",
     "run tiny --student.name nin_cifr": "error: unknown model 'nin_cifr'. Did you mean 'nin_cifar'? Known: alexnet",
     "run tiny --teacher.student.name resnet": "error: unknown model 'resnet'. Known: alexnet_cifar, nin_cifar",
@@ -26,7 +26,7 @@ UNKNOWN = {
     "run --student.nam nin_cifar": "--student.name",
     "run tiny --bogus 3": "Unrecognized options: --bogus",
     "run tiny --train.epochs many": "--train.epochs",
-    "summary": "error: which model? Known: alexnet_cifar, nin_cifar. Type `limbeck summary nin_cifar`.",
+    "summary": "error: which model? Known: alexnet_cifar, nin_cifar, ",
     "summary nin": "error: unknown model 'nin'. Did you mean 'nin_cifar'?",
     "summary nin_cifar --width 0": "error: width must be above 0 and at most 100, not 0.0.",
     "summary nin_cifar --wide 2": "Unrecognized options: --wide",

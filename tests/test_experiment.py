@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from limbeck import data, experiment, report
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
-from limbeck.files import read_tensors
+from limbeck.files import digest, read_tensors
 from limbeck.models.model import Model
 from limbeck.models.weights import save_network
 from limbeck.objectives import KD, CrossEntropy
@@ -138,33 +138,17 @@ def test_a_test_set_is_looked_at_once_and_never_again(tiny: Recipe, splits_read:
 
 
 def test_a_test_set_that_cannot_be_had_is_not_measured(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = data.load
+    def offline(folder: Path, split: str) -> Dataset:
+        raise data.DataUnavailable("far cannot be had. Tried: the network")
 
-    def offline(name: str, split: Any, console: Console | None = None) -> Dataset:
-        if name == "cifar10_1":
-            raise data.DataUnavailable("cifar10_1 cannot be had. Tried: the network")
-        return load(name, split, console)
-
-    monkeypatch.setattr(data, "load", offline)
-    results = run(tiny.with_(data=Data(name="few", tests=("few", "cifar10_1")))).results
-    assert results["not_measured"] == [{"what": "cifar10_1", "why": "cifar10_1 cannot be had. Tried: the network"}]
+    far = data.Entry("far", "pictures elsewhere", data.CATALOGUE["few"].classes, {"train": 1, "test": 1}, 0, offline)
+    monkeypatch.setitem(data.CATALOGUE, "far", far)
+    results = run(tiny.with_(data=Data(name="few", tests=("few", "far")))).results
+    assert results["not_measured"] == [{"what": "far", "why": "far cannot be had. Tried: the network"}]
     assert list(results["summary"]) == ["few/holdout", "few"]
-    assert report.result_table(results).caption == "cifar10_1: not measured. "
-    with pytest.raises(LimbeckError, match="cifar10_1 cannot be had"):
-        run(tiny.with_(data=Data(name="cifar10_1", tests=("few",))), "nothing to train on")
-
-
-def test_a_test_set_of_other_classes_is_refused(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = data.load("few", "test")
-    other = Dataset("few", tuple("abcdefghij"), few.images, few.labels)
-    load = data.load
-    monkeypatch.setattr(
-        data, "load", lambda name, split, console: other if split == "test" else load(name, split, console)
-    )
-    with pytest.raises(
-        LimbeckError, match=r"test set few has other classes \(a, b, c, \.\.\.\) than the training set few"
-    ):
-        run(tiny)
+    assert report.result_table(results).caption == "far: not measured. "
+    with pytest.raises(LimbeckError, match="far cannot be had"):
+        run(tiny.with_(data=Data(name="far", tests=("few",))), "nothing to train on")
 
 
 def test_without_a_teacher_only_the_student_alone_is_trained(tiny: Recipe) -> None:
@@ -188,6 +172,21 @@ def test_a_finished_network_can_be_the_teacher(tiny: Recipe) -> None:
     assert same == result.results["measurements"]
     students = {name: digest for name, digest in digests(first.folder).items() if name.startswith("seed")}
     assert digests(result.folder) == students
+    sums = (result.folder / "SHA256SUMS").read_text()
+    assert f"{digest(weights)}  {weights.resolve()}\n" in sums
+
+
+def test_a_teacher_that_was_altered_between_two_starts_is_refused(tiny: Recipe) -> None:
+    weights = Path("teacher.safetensors")
+    shutil.copy(run(tiny).folder / "teacher" / "weights.safetensors", weights)
+    recipe = tiny.with_(teacher=Weights(path=weights))
+    folder = run(recipe, "second").folder
+    (folder / "results.json").unlink()
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(LimbeckError, match=r"teacher\.safetensors was altered since this run first had it"):
+        run(recipe, "second")
 
 
 def test_a_teacher_may_have_been_taught_itself(tiny: Recipe, jobs: list[tuple[Job, dict[str, torch.Tensor]]]) -> None:

@@ -77,7 +77,7 @@ from limbeck.console import Console
 from limbeck.data import digits
 
 few = digits.read(Path(), "train").subset(torch.arange(96))
-data.CATALOGUE["few"] = data.Entry("few", "", 10, {"train": 96, "test": 96}, 0, lambda folder, split: few)
+data.CATALOGUE["few"] = data.Entry("few", "", few.classes, {"train": 96, "test": 96}, 0, lambda folder, split: few)
 plain = recipes.digits()
 train = plain.train.with_(epochs=3, batch_size=32, checkpoint_seconds=0)
 recipe = plain.with_(

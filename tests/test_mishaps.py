@@ -68,7 +68,7 @@ def _rename(path: Path) -> None:
         (_truncate, "is damaged or not a safetensors file ("),
         (_empty, "is damaged or not a safetensors file ("),
         (_rename, "do not fit the network that the file names: "),
-        (_alter, "was altered since it was finished: it has another SHA-256 than in out/SHA256SUMS."),
+        (_alter, "was altered since this run first had it: it has another SHA-256 than in out/SHA256SUMS."),
     ],
 )
 def test_a_damaged_weights_file(finished: Path, fails: Fails, damage: Callable[[Path], None], why: str) -> None:

@@ -14,6 +14,7 @@ from limbeck.objectives import KD, CrossEntropy
 from limbeck.options import RunOptions, parse
 from limbeck.recipes import CATALOGUE, Recipe, Training, Weights
 from limbeck.spec import Spec
+from limbeck.teachers import Live
 from limbeck.training import SGD, AdamW, Train
 
 PLAIN = Recipe(
@@ -78,7 +79,7 @@ class TestFields:
             ("--data.tests digits", "data.tests", ("digits",)),
             ("--device.name cuda:1", "device.name", "cuda:1"),
             ("--device.threads 2", "device.threads", 2),
-            ("--logits live", "logits", "live"),
+            ("--logits live", "logits", Live()),
             ("--name own", "name", "own"),
         ],
     )
@@ -171,8 +172,11 @@ class TestChoices:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ("--objective kdd", "unknown objective 'kdd'. Did you mean 'kd'? Known: cross_entropy, kd."),
-            ("--objective none", "unknown objective 'none'. Known: cross_entropy, kd."),
+            (
+                "--objective kdd",
+                "unknown objective 'kdd'. Did you mean 'kd'? Known: cross_entropy, double_softmax, kd, ",
+            ),
+            ("--objective none", "unknown objective 'none'. Known: cross_entropy, double_softmax, kd, "),
             ("--train.optimizer adam", "unknown train.optimizer 'adam'. Did you mean 'adamw'? Known: adamw, sgd."),
             (
                 "--views.policy randaug",
@@ -180,16 +184,16 @@ class TestChoices:
                 "Known: autoaugment, none, randaugment, trivialaugment.",
             ),
             ("--teacher alexnet", "unknown teacher 'alexnet'. Known: FILE.safetensors, none."),
-            ("--objective", "--objective needs a name. Known: cross_entropy, kd. Type --objective cross_entropy"),
-            (
-                "--objective --quiet",
-                "--objective needs a name. Known: cross_entropy, kd. Type --objective cross_entropy",
+            ("--logits cached", "unknown logits 'cached'. Known: in_train_mode, live, stored."),
+            *(
+                (words, "--train.optimizer needs a name. Known: sgd, adamw. Type --train.optimizer sgd")
+                for words in ("--train.optimizer", "--train.optimizer --quiet", "--train.optimizer=")
             ),
-            ("--objective=", "--objective needs a name. Known: cross_entropy, kd. Type --objective cross_entropy"),
         ],
     )
     def test_a_name_that_does_not_exist(self, words: str, message: str) -> None:
-        assert refusal(*words.split()) == message
+        """Other tests have objectives of their own, so that not all the names of a family are known here."""
+        assert refusal(*words.split()).startswith(message)
 
 
 class TestRefusals:
@@ -223,7 +227,6 @@ class TestRefusals:
             ("stray", ("Unrecognized options: stray",)),
             ("--train.epochs many", ("Error parsing --train.epochs", "'many'")),
             ("--train.epochs", ("--train.epochs",)),
-            ("--logits cached", ("invalid choice 'cached'", "'stored', 'live'")),
         ],
     )
     def test_a_mistyped_option_ends_with_2_and_shows_the_near_one(
@@ -258,7 +261,7 @@ class TestHelp:
     def test_what_is_chosen_by_name_is_shown_with_its_names(self, capsys: pytest.CaptureFixture[str]) -> None:
         text = self.help(capsys)
         for line in (
-            "--objective {cross_entropy,kd}",
+            "--objective {cross_entropy,kd,",
             "--train.optimizer {sgd,adamw}",
             "--views.policy {randaugment,autoaugment,trivialaugment,none}",
             "--teacher {FILE.safetensors,none}",

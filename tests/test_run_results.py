@@ -16,8 +16,8 @@ from torch import nn
 from limbeck import experiment, report
 from limbeck.console import Console
 from limbeck.evaluation.results import PAIRED
-from limbeck.experiment import ONE_TEACHER
 from limbeck.files import read_tensors
+from limbeck.judging import ONE_TEACHER
 from limbeck.recipes import Recipe
 
 NETWORKS = [("teacher", None), ("alone", 0), ("distilled", 0), ("alone", 1), ("distilled", 1)]

@@ -128,8 +128,12 @@ def test_a_recipe_json_that_is_no_recipe_is_refused(tiny: Recipe, content: str) 
     with open_run(tiny) as folder:
         pass
     (folder.path / "recipe.json").write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.raises(LimbeckError, match=r"recipe\.json is not a recipe of this version of limbeck"), open_run(tiny):
+    expected = r"recipe\.json is not a recipe of this version of limbeck"
+    with pytest.raises(LimbeckError, match=expected) as refused, open_run(tiny):
         pass
+    assert str(refused.value).endswith(
+        "Type --out with the name of a new folder, or remove the one that this file is in."
+    )
 
 
 @pytest.fixture
@@ -225,8 +229,8 @@ def test_a_finished_file_is_sealed(tiny: Recipe) -> None:
         with pytest.raises(LimbeckError) as refused:
             folder.check(first)
         assert str(refused.value) == (
-            f"{first} was altered since it was finished: it has another SHA-256 than in {sums}. Replace it with a good "
-            "copy, or remove it to have it made again."
+            f"{first} was altered since this run first had it: it has another SHA-256 than in {sums}. "
+            "Replace it with a good copy; if the run made it, removing it has it made again."
         )
         folder.seal(first)  # made again
         folder.check(first)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Literal
+
 import pytest
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from limbeck.errors import LimbeckError
-from limbeck.spec import Spec
+from limbeck.spec import Family, Spec
 
 
 class Inner(Spec):
@@ -129,3 +132,54 @@ class TestWith:
     def test_it_knows_no_other_fields(self) -> None:
         with pytest.raises(LimbeckError, match=r"^Inner\.deepth: there is no such field\. Did you mean 'depth'"):
             Inner().with_(deepth=2)
+
+
+class Shape(Family):
+    def area(self) -> float:
+        raise NotImplementedError
+
+
+class Square(Shape):
+    name: Literal["square"] = "square"
+    side: float = Field(1.0, gt=0)
+
+
+class Circle(Shape):
+    name: Literal["circle"] = "circle"
+    radius: float = Field(1.0, gt=0)
+
+
+class Drawing(Spec):
+    shape: SerializeAsAny[Shape] = Square()
+    other: SerializeAsAny[Shape] | None = None
+
+
+class TestFamily:
+    def test_whoever_subclasses_it_belongs_to_it(self) -> None:
+        assert Shape.members() == {"square": Square, "circle": Circle}
+        assert Circle.members() == {"circle": Circle}
+
+    def test_a_member_goes_through_json_whole(self) -> None:
+        drawing = Drawing(shape=Circle(radius=2), other=Square(side=3))
+        again = Drawing(**json.loads(drawing.model_dump_json()))
+        assert again == drawing
+        assert type(again.shape) is Circle
+
+    def test_a_name_is_enough(self) -> None:
+        assert Drawing(**{"shape": "circle"}).shape == Circle()
+
+    def test_a_name_that_does_not_exist(self) -> None:
+        with pytest.raises(
+            LimbeckError, match=r"^unknown shape 'cirle'\. Did you mean 'circle'\? Known: circle, square\."
+        ):
+            Drawing(**{"shape": "cirle"})
+        with pytest.raises(LimbeckError, match=r"^unknown shape 'None'\."):
+            Drawing(**{"shape": {"side": 3}})
+
+    def test_a_member_is_as_strict_as_any_description(self) -> None:
+        with pytest.raises(LimbeckError, match=r"^Circle\.radius = -1 is not possible"):
+            Drawing(**{"shape": {"name": "circle", "radius": -1}})
+        with pytest.raises(LimbeckError, match=r"^Square\.radius: there is no such field"):
+            Drawing(**{"shape": {"name": "square", "radius": 1}})
+        with pytest.raises(LimbeckError, match=r"^Square\.name = 'circle' is not possible"):
+            Square(name="circle")

@@ -80,7 +80,7 @@ def entry(release: Release) -> Entry:
     return Entry(
         name="cifar10",
         description="colour pictures of ten kinds of animals and vehicles (Krizhevsky 2009)",
-        classes=len(cifar_records.CLASSES),
+        classes=cifar_records.CLASSES,
         counts={"train": sum(pictures[:-1]), "test": pictures[-1]},
         download=release.archive.size or 0,
         read=partial(_read, release),

@@ -32,7 +32,7 @@ def entry(data: KnownFile = _DATA, labels: KnownFile = _LABELS, url: str = _URL)
     return Entry(
         name="cifar10_1",
         description="CIFAR-10.1 v6: new pictures for CIFAR-10's classes, to test on (Recht et al. 2019)",
-        classes=len(CLASSES),
+        classes=CLASSES,
         counts={"test": 2000},
         download=6_152_256,
         read=partial(_read, data, labels),

@@ -13,6 +13,7 @@ from limbeck.data.entry import Entry
 from limbeck.errors import LimbeckError
 
 _SHA256 = "65e5b4619795efb40c1082f4c350c049e4ad552200d369b6ae99e21eef5e72c5"
+_CLASSES = tuple("0123456789")
 _SIDE, _SCALE, _TEST, _SEED = 8, 4, 360, 0
 
 
@@ -37,7 +38,7 @@ def read(folder: Path, split: str) -> Dataset:
             "scikit-learn's digits are not the published ones. Type `pip install --force-reinstall scikit-learn`."
         )
     images = torch.from_numpy(enlarge(grey))[..., None].expand(-1, -1, -1, 3)
-    whole = Dataset("digits", tuple("0123456789"), images, torch.from_numpy(labels))
+    whole = Dataset("digits", _CLASSES, images, torch.from_numpy(labels))
     kept, held = hold_out(whole, _TEST, _SEED)
     return whole.subset(kept if split == "train" else held)
 
@@ -59,7 +60,7 @@ def enlarge(grey: np.ndarray) -> np.ndarray:
 ENTRY = Entry(
     name="digits",
     description="hand-written digits, in scikit-learn: no network",
-    classes=10,
+    classes=_CLASSES,
     counts={"train": 1437, "test": 360},
     download=0,
     read=read,

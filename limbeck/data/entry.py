@@ -49,7 +49,7 @@ class Entry:
     Args:
         name: what a recipe calls it, and its folder in the cache.
         description: one line.
-        classes: their number.
+        classes: their names, in the order of the labels.
         counts: the pictures in each split that it has.
         download: bytes to download where it is not here yet.
         read: makes a split from the files in a folder; raises `LimbeckError` where one is altered.
@@ -60,7 +60,7 @@ class Entry:
 
     name: str
     description: str
-    classes: int
+    classes: tuple[str, ...]
     counts: Mapping[str, int]
     download: int
     read: Callable[[Path, str], Dataset]
@@ -85,7 +85,7 @@ class Entry:
         whole = all(file in sizes and file.size in (None, sizes[file]) for file in self.files)
         state = "ready" if whole else "incomplete" if sizes else "not fetched"
         place = folder if self.files else None
-        return Status(self.name, self.description, self.classes, self.counts, self.download, state, place)
+        return Status(self.name, self.description, len(self.classes), self.counts, self.download, state, place)
 
     def verify(self, folder: Path, console: Console) -> tuple[str, ...]:
         """Reads everything again; says what is wrong and how to mend it, one line a file; empty where all is well."""

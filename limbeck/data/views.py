@@ -11,18 +11,26 @@ from typing import Annotated, Literal
 import torch
 import torch.nn.functional as F
 import tyro
-from pydantic import Field
+from pydantic import Field, SerializeAsAny
 from torch import Tensor
 from torchvision.transforms import v2
 
-from limbeck.spec import Spec
+from limbeck.spec import Family, Spec
 from limbeck.streams import derive
 
 _DRAWS = 128
 _GREY = 128
 
 
-class RandAugment(Spec):
+class Policy(Family):
+    """Base of the augmentation policies: a subclass has a ``name`` and builds a transform from a kept library."""
+
+    def build(self) -> v2.Transform:
+        """Takes and gives uint8 (B, 3, H, W); draws from torch's random state alone."""
+        raise NotImplementedError
+
+
+class RandAugment(Policy):
     """RandAugment (Cubuk, Zoph, Shlens, Le, CVPR Workshops 2020), from torchvision."""
 
     name: Annotated[Literal["randaugment"], tyro.conf.Suppress] = "randaugment"
@@ -34,7 +42,7 @@ class RandAugment(Spec):
         return v2.RandAugment(self.operations, self.magnitude)
 
 
-class AutoAugment(Spec):
+class AutoAugment(Policy):
     """AutoAugment (Cubuk, Zoph, Mane, Vasudevan, Le, CVPR 2019), from torchvision."""
 
     name: Annotated[Literal["autoaugment"], tyro.conf.Suppress] = "autoaugment"
@@ -45,7 +53,7 @@ class AutoAugment(Spec):
         return v2.AutoAugment(v2.AutoAugmentPolicy(self.learned_on))
 
 
-class TrivialAugment(Spec):
+class TrivialAugment(Policy):
     """TrivialAugmentWide (Müller, Hutter, ICCV 2021), from torchvision."""
 
     name: Annotated[Literal["trivialaugment"], tyro.conf.Suppress] = "trivialaugment"
@@ -53,9 +61,6 @@ class TrivialAugment(Spec):
     def build(self) -> v2.Transform:
         """The torchvision transform."""
         return v2.TrivialAugmentWide()
-
-
-Policy = RandAugment | AutoAugment | TrivialAugment
 
 
 class Views(Spec):
@@ -66,9 +71,7 @@ class Views(Spec):
     )
     padding: Literal["zeros", "reflect"] = Field("zeros", description="What the padding is filled with.")
     flip: bool = Field(True, description="Mirror left and right with probability one half.")
-    policy: Policy | None = Field(
-        None, discriminator="name", description="none, randaugment, autoaugment or trivialaugment."
-    )
+    policy: SerializeAsAny[Policy] | None = Field(None, description="A policy's name, or none.")
     cutout: int = Field(0, ge=0, description="Side in pixels of one grey square (DeVries and Taylor 2017); 0 is off.")
 
 

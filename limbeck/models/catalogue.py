@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from torch import nn
@@ -9,6 +10,7 @@ from torch import nn
 from limbeck.errors import LimbeckError, unknown
 from limbeck.models.alexnet import AlexNet
 from limbeck.models.nin import CIFARNIN
+from limbeck.models.wide_resnet import WideResNet
 
 
 class Builder(Protocol):
@@ -27,6 +29,11 @@ class Entry(NamedTuple):
 CATALOGUE: dict[str, Entry] = {
     "alexnet_cifar": Entry(AlexNet, "AlexNet with a 3x3 stem for 32-pixel pictures, the lab's teacher"),
     "nin_cifar": Entry(CIFARNIN, "Network in Network for 32-pixel pictures, the lab's student"),
+    **{
+        f"wrn_{depth}_{widen}": Entry(partial(WideResNet, depth, widen), f"wide residual network WRN-{depth}-{widen}")
+        for depth, widen in ((16, 2), (28, 10))
+    },
+    "nin_cifar_no_relu": Entry(partial(CIFARNIN, head_relu=False), "the same without the ReLU on its logits"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pydantic import Field, field_validator
+from torch import nn
 
 from limbeck.models.catalogue import build, find
 from limbeck.models.normalised import Normalised
@@ -14,8 +15,11 @@ from limbeck.spec import Spec
 class Model(Spec):
     """Which network, how wide, and how it normalises the pictures it is given."""
 
-    name: str = Field(description="A name of the catalogue: alexnet_cifar, nin_cifar.")
+    name: str = Field(description="A name of the catalogue; see `limbeck summary`.")
     width: float = Field(1.0, gt=0, le=100, description="Multiplies the counts of hidden channels and units.")
+    dropout: float | None = Field(
+        None, ge=0, lt=1, description="Probability of every dropout layer; none: the network's own."
+    )
     mean: tuple[float, ...] | None = Field(
         None, description="A channel's mean in [0, 1]; none: the training set's own."
     )
@@ -36,6 +40,10 @@ class Model(Spec):
         """
         mean, std = self.mean or statistics[0], self.std or statistics[1]
         network = build(self.name, num_classes=num_classes, in_channels=len(mean), width=self.width)
+        if self.dropout is not None:
+            for module in network.modules():
+                if isinstance(module, (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)):
+                    module.p = self.dropout
         return Normalised(network, mean, std)
 
     def title(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import safetensors
 from torch import nn
@@ -14,17 +15,42 @@ from limbeck.models.model import Model
 from limbeck.models.normalised import Normalised
 
 
-def save_network(path: Path, network: nn.Module, model: Model, classes: tuple[str, ...]) -> None:
-    """Writes the weights, normalisation included, with the model's description and the classes' names as metadata."""
-    metadata = {"model": model.model_dump_json(), "classes": "\n".join(classes)}
-    files.write_tensors(path, network.state_dict(), metadata)
+class Saved(NamedTuple):
+    """What a weights file holds.
+
+    Attributes:
+        network: in eval mode, on the CPU, float32 even where the file keeps half precision.
+        model: its description.
+        classes: their names in the order of the logits.
+        data: the data set that it was trained on, where the file says so.
+    """
+
+    network: Normalised
+    model: Model
+    classes: tuple[str, ...]
+    data: str | None
 
 
-def load_network(path: Path) -> tuple[Normalised, tuple[str, ...]]:
+def save_network(
+    path: Path, network: nn.Module, model: Model, classes: tuple[str, ...], data: str | None = None, half: bool = False
+) -> None:
+    """Writes the weights, normalisation included, and what `Saved` needs as metadata.
+
+    Args:
+        path: a safetensors file.
+        network: what ``model`` built.
+        model: the network's description.
+        classes: their names in the order of the logits.
+        data: the data set that it was trained on.
+        half: round the weights to half precision.
+    """
+    metadata = {"model": model.model_dump_json(), "classes": "\n".join(classes), **({"data": data} if data else {})}
+    tensors = {name: tensor.half() if half else tensor for name, tensor in network.state_dict().items()}
+    files.write_tensors(path, tensors, metadata)
+
+
+def load_network(path: Path) -> Saved:
     """Makes the network of a file that `save_network` wrote.
-
-    Returns:
-        the network in eval mode, on the CPU, and its classes in the order of the logits.
 
     Raises:
         LimbeckError: the file is missing or damaged, or it was not written by limbeck.
@@ -48,4 +74,4 @@ def load_network(path: Path) -> tuple[Normalised, tuple[str, ...]]:
             f"the weights in {path} do not fit the network that the file names: {error}. "
             "Remove the file, or replace it with a good copy."
         ) from error
-    return network.eval(), classes
+    return Saved(network.eval(), model, classes, metadata.get("data"))

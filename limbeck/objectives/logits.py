@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -27,8 +29,7 @@ def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tenso
         LimbeckError: shapes that differ, or a temperature that is not above 0.
     """
     _same_shape(student, teacher)
-    if not temperature > 0:
-        raise LimbeckError(f"temperature = {temperature} is not possible: it must be above 0. Try 4.")
+    _above_zero(temperature)
     log_student = F.log_softmax(student.float() / temperature, dim=1)
     log_teacher = F.log_softmax(teacher.detach().float() / temperature, dim=1)
     divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
@@ -49,6 +50,52 @@ def cross_entropy(student: Tensor, labels: Tensor, label_smoothing: float = 0.0)
     labelled = (labels >= 0).sum().clamp(min=1)
     total = F.cross_entropy(student.float(), labels, ignore_index=-1, label_smoothing=label_smoothing, reduction="sum")
     return total / labelled
+
+
+def tf_kd_loss(
+    student: Tensor,
+    labels: Tensor,
+    temperature: float = 20.0,
+    correct: float = 0.99,
+    form: Literal["released", "paper"] = "released",
+) -> Tensor:
+    """The virtual teacher's term of Yuan et al., "Revisiting Knowledge Distillation via Label Smoothing" (CVPR 2020).
+
+    The virtual teacher u gives the label the probability ``correct`` and shares out the rest evenly. Of the labelled
+    pictures, "released" is what the authors' code computes: the mean over pictures *and classes* of KL(softmax(u / T) ‖
+    softmax(student)). "paper" is the mean over pictures of KL(softmax(u / T) ‖ softmax(student / T)). No factor T² in
+    either.
+
+    Args:
+        student: (B, C) logits.
+        labels: (B,) int64 classes; -1 marks an unlabelled picture, which does not count.
+        temperature: T > 0.
+        correct: in (0, 1).
+        form: see above.
+
+    Returns:
+        a scalar, float32, 0 or more; 0 when no picture is labelled.
+
+    Raises:
+        LimbeckError: a temperature that is not above 0, or ``correct`` outside (0, 1).
+    """
+    _above_zero(temperature)
+    if not 0 < correct < 1:
+        raise LimbeckError(f"correct = {correct} is not possible: it must lie between 0 and 1. Try 0.99.")
+    classes = student.shape[1]
+    others = (1 - correct) / (classes - 1)
+    virtual = others + (correct - others) * F.one_hot(labels.clamp(min=0), classes).float()
+    log_teacher = F.log_softmax(virtual / temperature, dim=1)
+    log_student = F.log_softmax(student.float() / (temperature if form == "paper" else 1.0), dim=1)
+    divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
+    labelled = labels >= 0
+    mean = (divergence * labelled).sum() / labelled.sum().clamp(min=1)
+    return mean if form == "paper" else mean / classes
+
+
+def _above_zero(temperature: float) -> None:
+    if not temperature > 0:
+        raise LimbeckError(f"temperature = {temperature} is not possible: it must be above 0. Try 4.")
 
 
 def _same_shape(student: Tensor, teacher: Tensor) -> None:

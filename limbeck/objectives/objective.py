@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
+from pydantic import SerializeAsAny
 from torch import Tensor, nn
 
-from limbeck.spec import Spec
+from limbeck.spec import Family
 
 
 @dataclass
@@ -47,14 +48,13 @@ class Batch:
     mix: Tensor | None = None
 
 
-class Objective(Spec):
+class Objective(Family):
     """Base of the objectives. A new one is a subclass with a ``name`` and a `forward`.
 
     An objective without parameters of its own needs nothing else. One that learns (adapters, critics) overrides
     `build` and returns a module of its own with the same `forward`.
     """
 
-    name: str
     needs_teacher: ClassVar[bool] = False
 
     def forward(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
@@ -64,6 +64,9 @@ class Objective(Spec):
     def build(self) -> nn.Module:
         """The module that training calls, with whatever it learns as parameters."""
         return _Stateless(self)
+
+
+AnyObjective = SerializeAsAny[Objective]
 
 
 class _Stateless(nn.Module):

@@ -1,8 +1,9 @@
 """What to run: typed recipes, one file each."""
 
 from limbeck.recipes.catalogue import CATALOGUE, describe, find
-from limbeck.recipes.cifar10 import cifar10, cifar10_cpu
+from limbeck.recipes.cifar10 import cifar10, cifar10_best, cifar10_cpu
 from limbeck.recipes.digits import digits
+from limbeck.recipes.lab3 import lab3
 from limbeck.recipes.recipe import Data, Protocol, Recipe, Training, Weights
 
 __all__ = [
@@ -13,8 +14,10 @@ __all__ = [
     "Training",
     "Weights",
     "cifar10",
+    "cifar10_best",
     "cifar10_cpu",
     "describe",
     "digits",
     "find",
+    "lab3",
 ]

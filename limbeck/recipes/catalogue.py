@@ -12,22 +12,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from limbeck.errors import LimbeckError, unknown
-from limbeck.recipes.cifar10 import cifar10, cifar10_cpu
+from limbeck.recipes.cifar10 import cifar10, cifar10_best, cifar10_cpu
 from limbeck.recipes.digits import digits
-from limbeck.recipes.recipe import Recipe
+from limbeck.recipes.lab3 import lab3
+from limbeck.recipes.recipe import Recipe, from_json
 
 CATALOGUE: dict[str, Callable[[], Recipe]] = {
     "digits": digits,
     "cifar10": cifar10,
+    "cifar10_best": cifar10_best,
     "cifar10_cpu": cifar10_cpu,
+    "lab3": lab3,
 }
 
 
 def find(name: str) -> Recipe:
-    """The recipe of that name, or the one that a Python file describes.
+    """The recipe of that name, the one that a Python file describes, or the recipe.json of an earlier run.
 
-    A file describes a recipe by a function that takes nothing and returns one; `path/to/file.py:function` chooses
-    among several. The file's code is run: name only files that you trust.
+    A Python file describes a recipe by a function that takes nothing and returns one; `path/to/file.py:function`
+    chooses among several. The file's code is run: name only files that you trust.
 
     Raises:
         LimbeckError: there is no such recipe, file or function.
@@ -37,6 +40,8 @@ def find(name: str) -> Recipe:
     path, _, function = name.partition(":")
     if path.endswith(".py"):
         return _from_file(Path(path), function)
+    if name.endswith(".json"):
+        return _from_json(Path(name))
     raise unknown("recipe", name, CATALOGUE, "Type `limbeck recipes` to see them, or give the path of a recipe.py.")
 
 
@@ -63,6 +68,12 @@ def _blaming(path: Path) -> Iterator[None]:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         where = f", line {lines[-1]}," if lines else ""
         raise LimbeckError(f"recipe file {path}{where} cannot be run: {type(error).__name__}: {error}") from error
+
+
+def _from_json(path: Path) -> Recipe:
+    if not path.is_file():
+        raise LimbeckError(f"recipe file {path} does not exist. Check the path, or type `limbeck recipes`.")
+    return from_json(path.read_text(encoding="utf-8", errors="replace"), str(path))
 
 
 def _from_file(path: Path, wanted: str) -> Recipe:

@@ -1,4 +1,4 @@
-"""The recipes for the lab's pair on CIFAR-10: one for a GPU, one for two CPU cores."""
+"""The recipes on CIFAR-10: the lab's pair for a GPU and for a CPU, and the lab's student from a better teacher."""
 
 from __future__ import annotations
 
@@ -44,14 +44,44 @@ def cifar10() -> Recipe:
     )
 
 
+def cifar10_best() -> Recipe:
+    """The lab's student from a better teacher: WRN-28-10 (36.5 M parameters) teaches Network in Network (0.97 M).
+
+    For a GPU. Long, consistent training: teacher and students see the same strong views, and the student listens to
+    the teacher alone (Beyer et al., CVPR 2022). The student is that of `cifar10`, unchanged.
+
+    Command: limbeck run cifar10_best
+    Time and result: not measured.
+    """
+    views = Views(policy=RandAugment(operations=2, magnitude=9))
+    return Recipe(
+        name="cifar10_best",
+        data=Data(name="cifar10", tests=("cifar10", "cifar10_1")),
+        views=views,
+        teacher=Training(
+            views=views,
+            student=Model(name="wrn_28_10"),
+            train=Train(epochs=60, batch_size=250, optimizer=SGD(lr=0.1), schedule=Schedule(warmup=2), ema=0.998),
+        ),
+        student=Model(name="nin_cifar"),
+        train=Train(
+            epochs=300, batch_size=500, optimizer=AdamW(lr=2e-3), schedule=Schedule(warmup=5), clip=1.0, chunk=90
+        ),
+        objective=KD(temperature=4, weight=1, labels=0),
+        protocol=Protocol(seeds=(0, 1, 2), holdout=5000),
+    )
+
+
 def cifar10_cpu() -> Recipe:
     """The lab's pair at half width on CIFAR-10, for people without a GPU.
 
     All 50,000 pictures (45,000 + 5,000 held out), on two cores. The trainings are short: the students end far from
-    what they could reach.
+    what they could reach. `limbeck run cifar10_cpu --dry-run` tells the time on your machine.
 
     Command: limbeck run cifar10_cpu
-    Time and result: not measured yet; `limbeck run cifar10_cpu --dry-run` tells the time on your machine.
+    Time: 35 min on two cores of an AMD EPYC (AVX512_BF16), torch 2.14.1.
+    Result, CIFAR-10 test, 3 seeds: teacher 82.12 %, alone 71.07 ± 0.40, distilled 72.06 ± 1.60, gain +0.99 ± 1.30
+    points. On the held-out split, gain +1.53 ± 0.40. CIFAR-10.1: not measured.
     """
     return Recipe(
         name="cifar10_cpu",

@@ -14,8 +14,9 @@ from limbeck.data import CATALOGUE
 from limbeck.data.views import Views
 from limbeck.errors import LimbeckError, unknown
 from limbeck.models.model import Model
-from limbeck.objectives import AnyObjective, CrossEntropy
+from limbeck.objectives import AnyObjective, CrossEntropy, Objective
 from limbeck.spec import Spec
+from limbeck.teachers import AnyLabelling, Stored
 from limbeck.training import Device, Train
 
 
@@ -34,6 +35,17 @@ class Data(Spec):
     @classmethod
     def _known_tests(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_known_data, names))
+
+    @model_validator(mode="after")
+    def _same_classes(self) -> Data:
+        own = CATALOGUE[self.name].classes
+        for test in self.tests:
+            if (others := CATALOGUE[test].classes) != own:
+                raise ValueError(
+                    f"test set {test} has other classes ({', '.join(others[:3])}, ...) than the training set "
+                    f"{self.name} ({', '.join(own[:3])}, ...); choose another --data.tests or --data.name"
+                )
+        return self
 
     def test_sets(self) -> tuple[str, ...]:
         """The names of the test sets."""
@@ -112,22 +124,36 @@ class Recipe(Training):
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="Names the run's folder.")
     data: Data = Data()
-    alone: AnyObjective = Field(CrossEntropy(), description="What the student without a teacher is trained for.")
-    logits: Literal["stored", "live"] = Field(
-        "stored", description="Store the teacher's answers for all seeds, or ask anew."
+    alone: AnyObjective | None = Field(
+        CrossEntropy(), description="What the student alone is trained for; none: nobody is trained alone."
+    )
+    logits: AnyLabelling = Field(
+        Stored(), description="stored: the teacher's answers are kept for all seeds; live: it is asked anew."
     )
     protocol: Protocol = Protocol()
     device: Device = Device()
 
     @model_validator(mode="after")
     def _alone_is_alone(self) -> Recipe:
-        if self.alone.needs_teacher:
+        if self.alone is not None and self.alone.needs_teacher:
             raise ValueError(f"alone = {self.alone.name!r} needs a teacher; choose cross_entropy")
         return self
 
-    def without_teacher(self) -> Training:
-        """How the student alone is trained: all as for the distilled one, but for the objective and the teacher."""
-        return Training(views=self.views, teacher=None, student=self.student, train=self.train, objective=self.alone)
+    def students(self) -> dict[str, Training]:
+        """The students of each seed by role, in the order in which they are trained.
+
+        "alone" is as "distilled" in everything but the objective and the teacher; there is no "distilled" where it
+        would be the same training once more.
+        """
+        students = {}
+        if self.alone is not None:
+            students["alone"] = self._student(None, self.alone)
+        if self.teacher is not None or self.objective != self.alone:
+            students["distilled"] = self._student(self.teacher, self.objective)
+        return students
+
+    def _student(self, teacher: Teacher | None, objective: Objective) -> Training:
+        return Training(views=self.views, teacher=teacher, student=self.student, train=self.train, objective=objective)
 
     def digest(self) -> str:
         """Eight hexadecimal characters that stand for everything in the recipe."""
@@ -143,7 +169,4 @@ def from_json(text: str, source: str) -> Recipe:
     try:
         return Recipe(**json.loads(text))
     except (ValueError, TypeError, LimbeckError) as error:
-        raise LimbeckError(
-            f"{source} is not a recipe of this version of limbeck: {error}\n"
-            "Type --out with the name of a new folder, or remove the one that this file is in."
-        ) from error
+        raise LimbeckError(f"{source} is not a recipe of this version of limbeck: {error}") from error

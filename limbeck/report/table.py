@@ -12,16 +12,19 @@ from limbeck.console import duration
 from limbeck.data import Status
 
 
-def result_table(results: dict[str, Any]) -> Table:
+def result_table(results: dict[str, Any], title: str | None = None) -> Table:
     """Accuracy of every role on every set, and what the teacher was worth; 80 columns hold a held-out and a test set.
 
     Args:
         results: the content of a results.json.
+        title: what was judged; by default the recipe's name.
     """
     seeds = len({network["seed"] for network in results["networks"]} - {None})
-    spread = f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed"
+    spread = f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed" if seeds else "one network"
+    title = f"{title or results['recipe']['name']}: accuracy in %, {spread}"
     table = Table(
-        title=f"{results['recipe']['name']}: accuracy in %, {spread}",
+        title=title,
+        min_width=min(len(title), 80),
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
@@ -35,10 +38,10 @@ def result_table(results: dict[str, Any]) -> Table:
     table.add_column("weights", justify="right", overflow="fold")
     for name in sets:
         dataset, _, split = name.partition("/")
-        what = "held out" if split else "test"
+        what = "held out" if split == "holdout" else split or "test"
         table.add_column(f"{dataset}\n{what} ({sizes[dataset, split or 'test']:,})", justify="right", overflow="fold")
     table.add_column("trained in", justify="right", overflow="fold")
-    for role in ("teacher", "alone", "distilled"):
+    for role in ("teacher", "alone", "distilled", "network"):
         portraits = [network for network in results["networks"] if network["role"] == role]
         if not portraits:
             continue
@@ -75,12 +78,13 @@ def data_table(statuses: Sequence[Status]) -> Table:
 
 def verdict(results: dict[str, Any]) -> str:
     """What the teacher was worth on the first test set, in one sentence."""
+    taught = any(network["role"] == "teacher" for network in results["networks"])
     for name, metrics in results["summary"].items():
         gain = metrics["accuracy"].get("gain")
         if gain is None or "/" in name:
             continue
         points, sample = 100 * gain["mean"], 100 * gain["sample_ci95"]
-        text = f"On {name} the teacher was worth {points:+.2f} points of accuracy"
+        text = f"On {name} the {'teacher' if taught else 'objective'} was worth {points:+.2f} points of accuracy"
         if gain["ci95"] is None:
             text += f" (one seed; ± {sample:.2f} from the test pictures alone)."
             return text + ("" if abs(points) > sample else " That cannot be told from 0.")

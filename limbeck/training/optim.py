@@ -8,13 +8,23 @@ from typing import Annotated, Literal
 
 import torch
 import tyro
-from pydantic import Field
+from pydantic import Field, SerializeAsAny
 from torch import nn
 
-from limbeck.spec import Spec
+from limbeck.spec import Family, Spec
 
 
-class SGD(Spec):
+class Optimizer(Family):
+    """Base of the optimizers: a subclass has a ``name``, its numbers as fields, and `build`."""
+
+    lr: float = Field(gt=0, description="Peak learning rate.")
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimizer that training steps with; the schedule sets its learning rate."""
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
     """Stochastic gradient descent with momentum, Nesterov's by default."""
 
     name: Annotated[Literal["sgd"], tyro.conf.Suppress] = "sgd"
@@ -31,7 +41,7 @@ class SGD(Spec):
         )
 
 
-class AdamW(Spec):
+class AdamW(Optimizer):
     """AdamW (Loshchilov, Hutter, ICLR 2019)."""
 
     name: Annotated[Literal["adamw"], tyro.conf.Suppress] = "adamw"
@@ -45,9 +55,6 @@ class AdamW(Spec):
         return torch.optim.AdamW(
             parameters, self.lr, (self.beta1, self.beta2), weight_decay=self.weight_decay, fused=True
         )
-
-
-Optimizer = Annotated[SGD | AdamW, Field(discriminator="name")]
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -85,7 +92,7 @@ class Train(Spec):
 
     epochs: int = Field(30, ge=0, description="Passes over the training set.")
     batch_size: int = Field(128, ge=1, description="Pictures in an optimizer step.")
-    optimizer: Optimizer = Field(SGD(), description="sgd or adamw.")
+    optimizer: SerializeAsAny[Optimizer] = Field(SGD(), description="sgd or adamw.")
     schedule: Schedule = Schedule()
     clip: float | None = Field(None, gt=0, description="Largest norm of the gradient; none leaves it.")
     accumulate: int = Field(1, ge=1, description="Parts a batch is cut into, to save memory; the step is the same.")

@@ -68,50 +68,55 @@ def test_a_mistake_ends_with_one_line_and_code_2():
 # In a process of its own, as in the benchmark: the loader's workers are cut off in the middle of a batch, which torch
 # tells the process by an exception at whatever it is doing then.
 ALONE = """
-import lab3_loop as loop
+import contenders
 from test_lab3_loop import Solo
 turns = Solo()
-setting = loop.Setting(data="digits", width=0.05, pictures=128, rounds=1, batch_size=64, device="cpu")
-loop.lab(turns, setting, **{options})
+workload = contenders.Workload(data="digits", width=0.05, pictures=128, rounds=1, batch_size=64, device="cpu")
+contenders.{contender}(turns, workload, **{options})
 print(turns.given, flush=True)
 import os; os._exit(0)
 """
 
 
-@pytest.mark.parametrize("options", [{"our_batch": True}, {"graph": False, "augment": False}])
-def test_the_lab_takes_and_gives_each_turn_once(options):
+@pytest.mark.parametrize(
+    ("contender", "options"),
+    [("lab", {"our_batch": True}), ("lab", {"graph": False, "augment": False}), ("torchdistill", {})],
+)
+def test_who_has_a_loader_takes_and_gives_each_turn_once(contender, options):
+    if contender == "torchdistill":
+        pytest.importorskip("torchdistill", reason="it takes part where it is installed")
     paths = os.pathsep.join(map(str, (SCRIPT.parents[1], SCRIPT.parent, Path(__file__).parent)))
-    command = [sys.executable, "-c", ALONE.replace("{options}", repr(options))]
+    command = [sys.executable, "-c", ALONE.replace("{options}", repr(options)).replace("{contender}", contender)]
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, timeout=200)
     assert done.stdout == "[128, 128]\n", done.stderr
 
 
 @pytest.mark.parametrize("teacher", ["live", "stored", "none"])
 def test_limbeck_takes_and_gives_each_turn_once(script, teacher):
-    loop, turns = script("lab3_loop"), Solo()
-    setting = loop.Setting(data="digits", width=0.05, pictures=128, rounds=2, batch_size=64, device="cpu")
+    contenders, turns = script("contenders"), Solo()
+    workload = contenders.Workload(data="digits", width=0.05, pictures=128, rounds=2, batch_size=64, device="cpu")
     with torch.random.fork_rng():
-        loop.limbeck(turns, setting, teacher=teacher, precision="fp32")
+        contenders.limbeck(turns, workload, teacher=teacher, precision="fp32")
     assert turns.given == [128, 128, 128]
 
 
 def test_with_stored_logits_the_teacher_is_not_asked_during_a_turn(script, monkeypatch):
-    loop, turns, asked = script("lab3_loop"), Solo(), []
-    plain = loop.LiveTeacher.outputs
+    contenders, turns, asked = script("contenders"), Solo(), []
+    plain = contenders.LiveTeacher.outputs
 
     def outputs(self, index, views_NCHW, epoch):
         asked.append(turns.running)
         return plain(self, index, views_NCHW, epoch)
 
-    monkeypatch.setattr(loop.LiveTeacher, "outputs", outputs)
+    monkeypatch.setattr(contenders.LiveTeacher, "outputs", outputs)
     # A turn ends when the clock stops; what is prepared after that is not timed.
     monkeypatch.setattr(turns, "stop", lambda: setattr(turns, "running", False), raising=False)
     monkeypatch.setattr(turns, "give", turns.given.append, raising=False)
-    setting = loop.Setting(data="digits", width=0.05, pictures=128, rounds=1, batch_size=64, device="cpu")
+    workload = contenders.Workload(data="digits", width=0.05, pictures=128, rounds=1, batch_size=64, device="cpu")
     with torch.random.fork_rng():
-        loop.limbeck(turns, setting, teacher="stored", precision="fp32")
+        contenders.limbeck(turns, workload, teacher="stored", precision="fp32")
         assert asked == [False, False]
-        loop.limbeck(turns, setting, teacher="live", precision="fp32")
+        contenders.limbeck(turns, workload, teacher="live", precision="fp32")
         assert asked == [False, False, True, True]
 
 

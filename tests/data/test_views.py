@@ -287,7 +287,7 @@ class TestRandomIntegers:
         (
             Views,
             {"policy": {"name": "mixup"}},
-            r"^Views\.policy = .*'mixup'.*'randaugment', 'autoaugment', 'trivial",
+            r"^unknown policy 'mixup'\. Known: autoaugment, randaugment, trivialaugment\.$",
         ),
         (Views, {"crops": 2}, r"^Views\.crops: there is no such field\. Did you mean 'crop'\?"),
     ],

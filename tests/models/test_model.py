@@ -79,7 +79,7 @@ def test_its_title(width: float, title: str) -> None:
         (
             Model,
             {"name": "nin"},
-            r"^unknown model 'nin'\. Did you mean 'nin_cifar'\? Known: alexnet_cifar, nin_cifar\.",
+            r"^unknown model 'nin'\. Did you mean 'nin_cifar'\? Known: alexnet_cifar, nin_cifar, ",
         ),
         (Model, {}, r"^Model\.name: this field must be given\.$"),
         (Model, {"name": "nin_cifar", "width": 0}, r"^Model\.width = 0 is not possible: should be greater than 0\.$"),
@@ -112,3 +112,19 @@ def test_impossible_models_are_refused(kind: type[Spec], fields: dict[str, Any],
 def test_what_cannot_be_built(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(LimbeckError, match=message):
         Model(name="nin_cifar", **fields).build(10, STATISTICS)
+
+
+def test_dropout_reaches_every_dropout_layer() -> None:
+    layers = {
+        given: [
+            module.p
+            for module in Model(name="alexnet_cifar", width=0.05, dropout=given)
+            .build(10, ([0.5] * 3, [0.5] * 3))
+            .modules()
+            if isinstance(module, torch.nn.Dropout)
+        ]
+        for given in (None, 0.0, 0.25)
+    }
+    assert layers == {None: [0.5, 0.5], 0.0: [0.0, 0.0], 0.25: [0.25, 0.25]}
+    with pytest.raises(LimbeckError, match=r"^Model\.dropout = 1 is not possible: should be less than 1"):
+        Model(name="alexnet_cifar", dropout=1)

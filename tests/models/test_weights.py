@@ -34,8 +34,8 @@ def path(tmp_path: Path, network: Normalised) -> Path:
 
 def test_the_network_comes_back_with_its_normalisation_and_classes(path: Path, network: Normalised) -> None:
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    loaded, classes = load_network(path)
-    assert classes == CLASSES
+    loaded, model, classes, data = load_network(path)
+    assert (model, classes, data) == (MODEL, CLASSES, None)
     assert not any(module.training for module in loaded.modules())
     assert loaded.state_dict().keys() == network.state_dict().keys()
     assert torch.equal(loaded(images), network.eval()(images))
@@ -44,10 +44,22 @@ def test_the_network_comes_back_with_its_normalisation_and_classes(path: Path, n
 def test_a_network_of_another_number_of_channels(tmp_path: Path) -> None:
     model = Model(name="nin_cifar", width=0.05, mean=(0.5,), std=(0.25,))
     save_network(tmp_path / "grey", model.build(2, ([0.0], [1.0])), model, ("a", "b"))
-    assert load_network(tmp_path / "grey")[0](torch.rand(1, 1, 32, 32)).shape == (1, 2)
+    assert load_network(tmp_path / "grey").network(torch.rand(1, 1, 32, 32)).shape == (1, 2)
     own = Model(name="nin_cifar", width=0.05)
     save_network(tmp_path / "four", own.build(2, ([0.5] * 4, [0.2] * 4)), own, ("a", "b"))
-    assert load_network(tmp_path / "four")[0](torch.rand(1, 4, 32, 32)).shape == (1, 2)
+    assert load_network(tmp_path / "four").network(torch.rand(1, 4, 32, 32)).shape == (1, 2)
+
+
+def test_half_precision_halves_the_file_and_comes_back_as_float32(
+    path: Path, network: Normalised, tmp_path: Path
+) -> None:
+    half = tmp_path / "half.safetensors"
+    save_network(half, network, MODEL, CLASSES, "cifar10", half=True)
+    assert half.stat().st_size < 0.6 * path.stat().st_size
+    saved = load_network(half)
+    assert saved.data == "cifar10"
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(saved.network.state_dict()[name], tensor.half().float())
 
 
 def test_weights_in_channels_last_make_the_same_file(path: Path, network: Normalised, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from limbeck.data.views import RandAugment, Views
 from limbeck.errors import LimbeckError
 from limbeck.models.model import Model
-from limbeck.objectives import KD, CrossEntropy
+from limbeck.objectives import KD, CrossEntropy, TfKD
 from limbeck.recipes import Data, Protocol, Recipe, Training, Weights
 from limbeck.recipes.recipe import from_json
 from limbeck.spec import Spec
@@ -70,11 +70,21 @@ class TestTeacher:
             recipe.with_(alone=KD())
 
     def test_how_the_student_alone_is_trained(self, recipe: Recipe) -> None:
-        alone = recipe.without_teacher()
+        alone = recipe.students()["alone"]
         assert type(alone) is Training
         assert alone.teacher is None
         assert alone.objective == CrossEntropy(label_smoothing=0.1)
         assert (alone.views, alone.student, alone.train) == (recipe.views, recipe.student, recipe.train)
+
+    def test_which_students_are_trained(self, recipe: Recipe) -> None:
+        assert list(recipe.students()) == ["alone", "distilled"]
+        distilled = recipe.students()["distilled"]
+        assert (distilled.teacher, distilled.objective) == (recipe.teacher, recipe.objective)
+        assert list(recipe.with_(alone=None).students()) == ["distilled"]
+        without = recipe.with_(teacher=None, objective=recipe.alone)
+        assert list(without.students()) == ["alone"]
+        assert list(without.with_(objective=TfKD()).students()) == ["alone", "distilled"]
+        assert list(without.with_(alone=None).students()) == ["distilled"]
 
 
 class TestJson:
@@ -90,7 +100,7 @@ class TestJson:
         [
             (lambda fields: fields.update(colour="red"), "Recipe.colour: there is no such field"),
             (lambda fields: fields["train"].update(epochs=-1), "Train.epochs = -1 is not possible"),
-            (lambda fields: fields["objective"].update(name="dkd"), "'dkd'"),
+            (lambda fields: fields["objective"].update(name="dkd"), "unknown objective 'dkd'"),
             (lambda fields: fields.pop("name"), "Recipe.name: this field must be given"),
             (lambda fields: fields["student"].update(name="vgg"), "unknown model 'vgg'"),
         ],
@@ -114,7 +124,6 @@ class TestJson:
         message = str(caught.value)
         assert message.startswith("runs/x/recipe.json is not a recipe of this version of limbeck: ")
         assert cause in message
-        assert message.endswith("Type --out with the name of a new folder, or remove the one that this file is in.")
 
 
 class TestDigest:
@@ -155,6 +164,11 @@ def test_the_test_sets_are_the_training_sets_own_unless_named() -> None:
     ("kind", "fields", "message"),
     [
         (Data, {"name": "cifar"}, r"^unknown data set 'cifar'\. Did you mean 'cifar10'\? Known: cifar10, .*digits"),
+        (
+            Data,
+            {"name": "digits", "tests": ("digits", "cifar10")},
+            r"^Data is not possible: test set cifar10 has other classes \(airplane, .*, \.\.\.\) than the training",
+        ),
         (Data, {"tests": ("digits", "cifer10")}, r"^unknown data set 'cifer10'\. Did you mean 'cifar10'\?"),
         (Protocol, {"seeds": (1, 2, 1)}, r"^Protocol\.seeds = \(1, 2, 1\) is not possible: seeds must differ"),
         (Protocol, {"seeds": ()}, r"^Protocol\.seeds = \(\) is not possible: .* at least 1 item"),
@@ -169,7 +183,7 @@ def test_the_test_sets_are_the_training_sets_own_unless_named() -> None:
         (
             Recipe,
             {"name": "x", "logits": "cached"},
-            r"^Recipe\.logits = 'cached' is not possible: should be 'stored' or",
+            r"^unknown labelling 'cached'\. Known: in_train_mode, live, stored\.$",
         ),
         (Recipe, {"name": "x", "studnet": 1}, r"^Recipe\.studnet: there is no such field\. Did you mean 'student'\?"),
         (Recipe, {"name": "x", "teacher": 5}, r"^Recipe\.teacher\.training = 5 is not possible"),

@@ -1,0 +1,49 @@
+"""Writes a run's distilled student in half precision, and says what it is worth after rounding.
+
+python studies/flagship/release.py runs/flagship/flagship
+limbeck evaluate weights/nin_cifar-cifar10.safetensors
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from limbeck import judging, report
+from limbeck.console import Console
+from limbeck.errors import LimbeckError
+from limbeck.models.weights import load_network, save_network
+from limbeck.training import Device, choose
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Writes a run's distilled student in half precision, and judges it."""
+
+    run: tyro.conf.Positional[Path]
+    """A run's folder."""
+    seed: int = 0
+    """Which student; the first seed, not the best one."""
+    data: str = "cifar10"
+    """Data set that it was trained on, and is judged on."""
+    out: Path = Path("weights/nin_cifar-cifar10.safetensors")
+    """The file to write."""
+
+
+def main(setting: Setting, console: Console) -> None:
+    """Rounds, writes, reads again and judges."""
+    saved = load_network(setting.run / f"seed{setting.seed}" / "distilled" / "weights.safetensors")
+    save_network(setting.out, saved.network, saved.model, saved.classes, setting.data, half=True)
+    results = judging.evaluate(setting.out, engine=choose(Device(precision="fp32")), console=console)
+    console.show(report.result_table(results, str(setting.out)))
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Setting), Console())
+    except LimbeckError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

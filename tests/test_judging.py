@@ -1,0 +1,92 @@
+"""What is trained already is judged again: a run's networks, or those of a weights file."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from limbeck import experiment, judging
+from limbeck.cli import main
+from limbeck.console import Console
+from limbeck.errors import LimbeckError
+from limbeck.files import read_json
+from limbeck.models.weights import load_network, save_network
+from limbeck.recipes import Recipe
+from limbeck.training import Engine
+
+QUIET = Console(quiet=True, file=io.StringIO())
+WEIGHTS = Path("out/seed0/distilled/weights.safetensors")
+
+
+@pytest.fixture
+def finished(tiny: Recipe) -> Path:
+    """The folder of a finished run."""
+    return experiment.run(tiny, Path("out"), console=QUIET).folder
+
+
+def test_a_run_is_judged_as_it_was_at_its_end_and_each_look_is_logged(finished: Path, engine: Engine) -> None:
+    results = read_json(finished / "results.json")
+    before = (finished / "evaluations.jsonl").read_text().splitlines()
+    again = judging.evaluate(finished, engine=engine, console=QUIET)
+    assert again["measurements"] == [m for m in results["measurements"] if m["split"] == "test"]
+    assert again["summary"] == {"few": results["summary"]["few"]}
+    assert again["networks"] == results["networks"]
+    looks = [json.loads(line) for line in (finished / "evaluations.jsonl").read_text().splitlines()[len(before) :]]
+    assert [(look["role"], look["seed"]) for look in looks] == [(m["role"], m["seed"]) for m in results["networks"]]
+
+
+def test_a_run_that_has_not_ended_is_judged_as_far_as_it_is(finished: Path, engine: Engine) -> None:
+    (finished / "results.json").unlink()
+    (finished / "seed1" / "distilled" / "weights.safetensors").unlink()
+    again = judging.evaluate(finished, engine=engine, console=QUIET)
+    assert again["summary"]["few"]["accuracy"]["gain"]["n"] == 1
+    for path in finished.rglob("weights.safetensors"):
+        path.unlink()
+    with pytest.raises(
+        LimbeckError, match=r"^out has no finished network\. Type `limbeck run tiny --out out` first\.$"
+    ):
+        judging.evaluate(finished, engine=engine, console=QUIET)
+
+
+def test_another_data_set_and_split(finished: Path, engine: Engine) -> None:
+    again = judging.evaluate(finished, ["digits"], "train", engine=engine, console=QUIET)
+    assert list(again["summary"]) == ["digits/train"]
+    assert {m["n"] for m in again["measurements"]} == {1437}
+
+
+def test_a_weights_file(finished: Path, engine: Engine) -> None:
+    again = judging.evaluate(WEIGHTS, engine=engine, console=QUIET)
+    of_the_run = read_json(finished / "results.json")["measurements"]
+    expected = [m["value"] for m in of_the_run if (m["role"], m["seed"], m["split"]) == ("distilled", 0, "test")]
+    assert [m["value"] for m in again["measurements"]] == expected
+    assert [(n["role"], n["model"]) for n in again["networks"]] == [("network", "nin_cifar x0.0625")]
+
+
+def test_the_command(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(WEIGHTS), "--json", "figures.json", "--quiet"]) == 0
+    said = capsys.readouterr().out
+    figures = read_json(Path("figures.json"))
+    assert "test (40)" in said
+    assert f"{100 * figures['summary']['few']['accuracy']['network']['mean']:.2f}" in said
+    assert main(["evaluate", "out", "--data", "few", "digits", "--split", "train", "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert "train (1,437)" in said
+    assert "gain" in said
+
+
+def test_mistakes(finished: Path, fails: Callable[..., str]) -> None:
+    assert fails("evaluate", "nowhere").startswith("error: weights file nowhere does not exist")
+    Path("empty").mkdir()
+    assert "empty is not the folder of a run: it has no recipe.json" in fails("evaluate", "empty")
+    assert "unknown data set 'fw'. Did you mean 'few'?" in fails("evaluate", "out", "--data", "fw")
+    saved = load_network(WEIGHTS)
+    save_network(Path("nameless.safetensors"), saved.network, saved.model, saved.classes)
+    assert "does not say what it was trained on. Type --data" in fails("evaluate", "nameless.safetensors")
+    save_network(Path("other.safetensors"), saved.network, saved.model, tuple("abcdefghij"), "few")
+    assert "few has other classes (0, 1, 2, ...) than the network (a, b, c, ...)" in fails(
+        "evaluate", "other.safetensors"
+    )
