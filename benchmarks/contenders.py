@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from limbeck.training import Device, Job, choose, fit
 from limbeck.training.loop import LabelsViews
 
 Labeller = Literal["live", "stored", "none"]
+_WORKERS = min(16, os.cpu_count() or 1)  # torchdistill's configuration has 16
 
 
 @dataclass(frozen=True)
@@ -122,12 +124,12 @@ def lab(turns: Turns, workload: Workload, *, our_batch: bool = False, augment: b
     _take_turns(turns, workload, steps(), batch_size)
 
 
-def _take_turns(turns: Turns, workload: Workload, steps: Iterator[float], batch_size: int) -> None:
-    """The turns of a loop that two loader processes feed, each two batches ahead."""
+def _take_turns(turns: Turns, workload: Workload, steps: Iterator[float], batch_size: int, workers: int = 2) -> None:
+    """The turns of a loop that loader processes feed, each two batches ahead."""
     count = max(1, workload.pictures // batch_size)
     for _ in range(1 + workload.rounds):
         turns.take()
-        for _ in range(6):  # four batches were made while others had their turn
+        for _ in range(2 * workers + 2):  # two batches a worker were made while others had their turn
             next(steps)
         turns.start()
         for _ in range(count):
@@ -193,7 +195,7 @@ def limbeck(
             seed=0,
             view_seed=0,
             folder=Path(scratch),
-            identity="lab3_loop",
+            identity="a benchmark",
         )
 
         def prepare(epoch: int) -> None:
@@ -238,6 +240,7 @@ def torchdistill(turns: Turns, workload: Workload) -> None:
     torch.manual_seed(0)
     if workload.threads:
         torch.set_num_threads(workload.threads)
+    torch.backends.cudnn.benchmark = True  # as its examples do
     device = torch.device(workload.torch_device())
     normalise = transforms.Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
     crop_and_flip = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
@@ -266,7 +269,7 @@ def torchdistill(turns: Turns, workload: Workload) -> None:
                 yield running_loss
             epoch += 1
 
-    _take_turns(turns, workload, steps(), workload.batch_size)
+    _take_turns(turns, workload, steps(), workload.batch_size, _WORKERS)
 
 
 def _torchdistill_configuration(workload: Workload) -> dict[str, Any]:
@@ -287,7 +290,7 @@ def _torchdistill_configuration(workload: Workload) -> dict[str, Any]:
         "train_data_loader": {
             "dataset_id": "train",
             "sampler": {"class_or_func": RandomSampler},
-            "kwargs": {"batch_size": workload.batch_size, "num_workers": 2, "drop_last": True},
+            "kwargs": {"batch_size": workload.batch_size, "num_workers": _WORKERS, "drop_last": True},
         },
         "teacher": {"requires_grad": False, "forward_proc": "forward_batch_only"},
         "student": {"requires_grad": True, "forward_proc": "forward_batch_only"},

@@ -9,7 +9,6 @@ student's new weights. See README.md for what is measured and why.
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -20,14 +19,14 @@ from pathlib import Path
 import torch
 import tyro
 from contenders import Workload, lab, limbeck
-from lab3_page import Measured, page, slug
+from lab3_page import Measured, page
 from machine import Others, matrix_products, training_gflop, versions
 from turns import referee
 
 from limbeck import data, files, models, recipes
 from limbeck.console import Console
 from limbeck.errors import LimbeckError, unknown
-from limbeck.runs import processor
+from limbeck.runs import hardware, slug
 from limbeck.training import Device, choose
 
 
@@ -87,14 +86,12 @@ def main(setting: Setting, console: Console) -> None:
     others = Others()
     contenders = {name: partial(CONTENDERS[name][1], workload=setting) for name in names}
     speeds = referee(contenders, setting.rounds, console, peak)
-    hardware = f"{processor()}, {os.cpu_count()} cores"
-    if engine.device.type == "cuda":
-        hardware = f"{torch.cuda.get_device_name()}; {hardware}"
+    machine = hardware(engine.device)
     student = models.build("nin_cifar", num_classes=10, width=setting.width)
     text = page(
         Measured(
             command=shlex.join(["python", "benchmarks/lab3_loop.py", *sys.argv[1:]]),
-            hardware=hardware,
+            hardware=machine,
             versions=versions(),
             decisions=engine.reasons,
             others=others.share(),
@@ -107,7 +104,7 @@ def main(setting: Setting, console: Console) -> None:
         )
     )
     console.show(text)
-    out = setting.out or Path(__file__).parent / "results" / f"lab3_loop-{slug(hardware)}.md"
+    out = setting.out or Path(__file__).parent / "results" / f"lab3_loop-{slug(machine)}.md"
     files.write_bytes(out, text.encode())
     console.say(f"written to {out}")
 

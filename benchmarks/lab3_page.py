@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -94,8 +93,3 @@ def _share(measured: Measured, name: str, precision: str) -> str:
     peaks = {product: speed for product, speed in measured.peaks.items() if product.startswith(precision)}
     shares = ", ".join(f"{reached / speed:.0%} of {product}" for product, speed in peaks.items())
     return f"- {precision}: {reached:,.0f} GFLOP/s, {shares}."
-
-
-def slug(hardware: str) -> str:
-    """The hardware's name as a file name."""
-    return re.sub(r"[^a-z0-9]+", "-", hardware.lower()).strip("-")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.util
-import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,14 +22,13 @@ from statistics import median
 import torch
 import tyro
 from contenders import Workload, lab, limbeck, torchdistill
-from lab3_page import slug
 from machine import Others, forward_gflop, matrix_products, training_gflop, versions
 from turns import referee
 
 from limbeck import data, files, models
 from limbeck.console import Console
 from limbeck.errors import LimbeckError, unknown
-from limbeck.runs import processor
+from limbeck.runs import hardware, slug
 from limbeck.training import Device, choose
 
 H200_FLOOR_SECONDS = 0.175 / 50_000
@@ -92,9 +90,7 @@ def main(setting: Setting, console: Console) -> None:
         taking_part = [name for name in names if not (absent and name == "torchdistill")]
         contenders = {name: partial(CONTENDERS[name][1], workload=workload) for name in taking_part}
         speeds[batch_size] = referee(contenders, setting.rounds, console, peak)
-    hardware = f"{processor()}, {os.cpu_count()} cores"
-    if engine.device.type == "cuda":
-        hardware = torch.cuda.get_device_name()
+    machine = hardware(engine.device)
     command = shlex.join(["python", "benchmarks/step.py", *sys.argv[1:]])
     share = others.share()
     picture = torch.zeros(1, 3, 32, 32)
@@ -103,7 +99,7 @@ def main(setting: Setting, console: Console) -> None:
     )
     gflop = training_gflop(student, picture) + forward_gflop(teacher, picture)
     lines = [
-        f"# A complete distillation step on {hardware}",
+        f"# A complete distillation step on {machine}",
         "",
         f"Measured on {datetime.datetime.now(datetime.UTC):%Y-%m-%d} by `{command}`.",
         "",
@@ -111,7 +107,7 @@ def main(setting: Setting, console: Console) -> None:
         *(f"- limbeck: {reason}" for reason in engine.reasons if not reason.startswith("compile")),
         f"- processor time taken by other programs meanwhile: {'unknown' if share is None else f'{100 * share:.1f} %'}",
         "",
-        *table(names, speeds, gflop / max(peaks.values()), hardware),
+        *table(names, speeds, gflop / max(peaks.values()), machine),
         "",
         f"A picture costs {gflop:.3f} GFLOP: the teacher's answer and the student's training. The floor is that at the "
         f"speed of the fastest matrix product, {setting.side} x {setting.side} x {setting.side}: "
@@ -120,13 +116,13 @@ def main(setting: Setting, console: Console) -> None:
     ]
     text = "\n".join(lines) + "\n"
     console.show(text)
-    out = setting.out or Path(__file__).parent / "results" / f"{slug(hardware)}.md"
+    out = setting.out or Path(__file__).parent / "results" / f"{slug(machine)}.md"
     files.write_bytes(out, text.encode())
     console.say(f"written to {out}")
 
 
 def table(
-    names: Sequence[str], speeds: Mapping[int, Mapping[str, Sequence[float]]], floor: float, hardware: str
+    names: Sequence[str], speeds: Mapping[int, Mapping[str, Sequence[float]]], floor: float, machine: str
 ) -> list[str]:
     """The table in Markdown.
 
@@ -134,9 +130,9 @@ def table(
         names: of all the contenders, whether they took part or not.
         speeds: batch size -> contender -> pictures a second, one figure a round.
         floor: the least seconds that a picture can take.
-        hardware: a column is added for an H200's own floor.
+        machine: a column is added for an H200's own floor.
     """
-    h200 = "H200" in hardware
+    h200 = "H200" in machine
     lines = [
         "| batch | | images/s | ms a step | times the lab's loop | times the floor |"
         + (" times the floor of perfect fusion |" if h200 else ""),

@@ -73,12 +73,13 @@ class Experiment:
         self.introduce()
         networks: dict[tuple[str, int | None], nn.Module] = {}
         teacher = None
-        if recipe.teacher is not None:
+        students = recipe.students()
+        if recipe.teacher is not None and any(how.teacher for how in students.values()):
             first = recipe.protocol.seeds[0]
             networks["teacher", None] = self.network(recipe.teacher, folder.teacher, "teacher", first)
             teacher = self.labeller(networks["teacher", None], folder.teacher)
         for seed in recipe.protocol.seeds:
-            for role, how in recipe.students().items():
+            for role, how in students.items():
                 networks[role, seed] = self.network(
                     how,
                     folder.student(seed, role),
@@ -125,11 +126,7 @@ class Experiment:
     def loaded(self, weights: Path) -> nn.Module:
         """The network of a weights file, if it speaks of the same classes as the data."""
         saved = load_network(weights)
-        if len(saved.classes) != len(self.pictures.classes):
-            raise LimbeckError(
-                f"the network in {weights} knows {len(saved.classes)} classes, but {self.recipe.data.name} has "
-                f"{len(self.pictures.classes)}. Choose another --data.name or another weights file."
-            )
+        judging.refuse_other_classes(weights, saved.classes, self.pictures)
         return saved.network
 
     def trained(self, how: Training, folder: Path, title: str, seed: int, teacher: LabelsViews | None) -> nn.Module:

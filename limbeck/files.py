@@ -109,6 +109,15 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         stream.write(content[begin:])
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file; empty where there is none, or the file is damaged."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as opened:
+            return opened.metadata() or {}
+    except (safetensors.SafetensorError, OSError):
+        return {}
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Reads a safetensors file onto the CPU.
 

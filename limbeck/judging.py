@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,9 +17,9 @@ from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.results import SCHEMA, Measurement, key, measure, summarise
-from limbeck.models.weights import load_network
-from limbeck.recipes.recipe import Recipe, Weights, from_json
-from limbeck.runs import RunFolder, open_run
+from limbeck.models.weights import Saved, load_network
+from limbeck.recipes.recipe import Recipe, Weights
+from limbeck.runs import RunFolder
 from limbeck.training import Engine
 
 ONE_TEACHER = "One teacher serves all seeds: the gain's interval does not contain the teacher's own variation."
@@ -49,22 +50,21 @@ def conclude(
     Returns:
         what results.json holds.
     """
-    sets = {(recipe.data.name, "holdout"): held_out} if len(held_out) else {}
-    not_measured = []
-    for name in recipe.data.test_sets():
-        try:
-            sets[name, "test"] = data.load(name, "test", console).to(engine.device)
-        except data.DataUnavailable as error:
-            not_measured.append({"what": name, "why": str(error)})
+    sets, not_measured = _sets(recipe.data.test_sets(), "test", engine, console)
+    if len(held_out):
+        sets = {(recipe.data.name, "holdout"): held_out, **sets}
+    weights = _finished(recipe.protocol.seeds, _teacher(recipe), folder)
 
     def answers(judged: Judged) -> Tensor:
+        """Kept ones, if they are of these weights; else new ones, which are kept."""
         path = folder.network(judged.role, judged.seed) / f"logits-{judged.dataset}-{judged.split}.safetensors"
-        if path.exists():
+        of = files.digest(weights[judged.role, judged.seed])
+        if path.exists() and files.read_metadata(path).get("weights") == of:
             return files.read_tensors(path)["logits"].to(engine.device)
         if judged.split == "test":
             folder.note_evaluation(judged.role, judged.seed, judged.dataset, judged.split)
         logits = predict(judged.network, judged.pictures, engine)
-        files.write_tensors(path, {"logits": logits, "labels": judged.pictures.labels})
+        files.write_tensors(path, {"logits": logits, "labels": judged.pictures.labels}, {"weights": of})
         return logits
 
     return {
@@ -98,60 +98,115 @@ def evaluate(
     Raises:
         LimbeckError: there is no network at ``path``, or a data set cannot be had or has other classes.
     """
-    if not path.is_dir():
-        saved = load_network(path)
-        names = names or ([saved.data] if saved.data else [])
-        if not names:
-            raise LimbeckError(f"{path} does not say what it was trained on. Type --data with the name of a data set.")
-        sets = _sets(names, split, saved.classes, engine, console)
-        networks: Networks = {("network", None): engine.place(saved.network)}
-        portrait = _portrait("network", None, saved.model.title(), saved.network)
-        judged = _measured(networks, sets, lambda judged: predict(judged.network, judged.pictures, engine))
-        return _evaluation([portrait], judged)
+    found = _of_run(path) if path.is_dir() else _of_file(path)
+    names = tuple(names) or found.tests
+    if not names:
+        raise LimbeckError(f"{path} does not say what it was trained on. Type --data with the name of a data set.")
+    sets, not_measured = _sets(names, split, engine, console)
+    for classes in {saved.classes for saved in found.networks.values()}:
+        for pictures in sets.values():
+            refuse_other_classes(path, classes, pictures)
+    if not sets:
+        raise LimbeckError("\n".join(absent["why"] for absent in not_measured))
+    networks = {who: engine.place(saved.network) for who, saved in found.networks.items()}
+    portraits = [
+        _portrait(role, seed, saved.model.title(), saved.network, _metrics(found.folder, role, seed))
+        for (role, seed), saved in found.networks.items()
+    ]
+
+    def answers(judged: Judged) -> Tensor:
+        if found.folder is not None:
+            found.folder.note_evaluation(judged.role, judged.seed, judged.dataset, judged.split)
+        return predict(judged.network, judged.pictures, engine)
+
+    busy = f"another process is working in {path}. Wait until it has ended."
+    with files.locked(path / "lock", busy) if found.folder is not None else contextlib.nullcontext():
+        judged = _measured(networks, sets, answers)
+    return {
+        "schema": SCHEMA,
+        "status": "complete",
+        "networks": portraits,
+        **judged,
+        "not_measured": not_measured,
+        "notes": [ONE_TEACHER] if ("teacher", None) in networks else [],
+    }
+
+
+class _Found(NamedTuple):
+    """What there is to judge: networks by role and seed, the test sets that they name, the run they belong to."""
+
+    networks: dict[tuple[str, int | None], Saved]
+    tests: tuple[str, ...]
+    folder: RunFolder | None
+
+
+def _of_file(path: Path) -> _Found:
+    saved = load_network(path)
+    return _Found({("network", None): saved}, (saved.data,) if saved.data else (), None)
+
+
+def _of_run(path: Path) -> _Found:
+    """The finished networks of a run. Its recipe is read as it stands: it may name what another file defines."""
     if not (path / "recipe.json").is_file():
         raise LimbeckError(
             f"{path} is not the folder of a run: it has no recipe.json. Give another, or a weights file."
         )
-    recipe = from_json((path / "recipe.json").read_text(encoding="utf-8", errors="replace"), str(path / "recipe.json"))
-    with open_run(recipe, path) as folder:
-        found = {who: load_network(weights) for who, weights in _finished(recipe, folder).items()}
-        if not found:
-            raise LimbeckError(f"{path} has no finished network. Type `limbeck run {recipe.name} --out {path}` first.")
-        classes = next(iter(found.values())).classes
-        sets = _sets(names or recipe.data.test_sets(), split, classes, engine, console)
+    recipe, folder = files.read_json(path / "recipe.json"), RunFolder(path)
+    try:
+        name, tests = recipe["data"]["name"], tuple(recipe["data"]["tests"])
+        seeds, teacher = recipe["protocol"]["seeds"], (recipe["teacher"] or {}).get("path")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LimbeckError(
+            f"{path / 'recipe.json'} is not a recipe: {error}. Give another run, or a weights file."
+        ) from error
+    paths = _finished(seeds, Path(teacher) if teacher else None, folder)
+    if not paths:
+        raise LimbeckError(f"{path} has no finished network. Type `limbeck run {recipe['name']} --out {path}` first.")
+    networks = {}
+    for who, weights in paths.items():
+        networks[who] = load_network(weights)
+        folder.check(weights)
+    return _Found(networks, tests or (name,), folder)
 
-        def answers(judged: Judged) -> Tensor:
-            folder.note_evaluation(judged.role, judged.seed, judged.dataset, judged.split)
-            return predict(judged.network, judged.pictures, engine)
 
-        networks = {who: engine.place(saved.network) for who, saved in found.items()}
-        return _evaluation(_portraits(recipe, folder, networks), _measured(networks, sets, answers))
+def _teacher(recipe: Recipe) -> Path | None:
+    return recipe.teacher.path if isinstance(recipe.teacher, Weights) else None
 
 
-def _finished(recipe: Recipe, folder: RunFolder) -> dict[tuple[str, int | None], Path]:
-    """The weights files of a run that are there."""
-    roles: list[tuple[str, int | None]] = [(role, s) for s in recipe.protocol.seeds for role in recipe.students()]
-    paths = {who: folder.network(*who) / "weights.safetensors" for who in roles}
-    if recipe.teacher is not None:
-        own = folder.teacher / "weights.safetensors"
-        teacher = recipe.teacher.path if isinstance(recipe.teacher, Weights) else own
-        paths = {("teacher", None): teacher, **paths}
-    return {who: path for who, path in paths.items() if path.exists()}
+def _finished(seeds: Sequence[int], teacher: Path | None, folder: RunFolder) -> dict[tuple[str, int | None], Path]:
+    """The weights files of a run that are there, and its teacher's, wherever that lies."""
+    everybody: list[tuple[str, int | None]] = [("teacher", None)]
+    everybody += [(role, seed) for seed in seeds for role in ("alone", "distilled")]
+    own = {who: folder.network(*who) / "weights.safetensors" for who in everybody}
+    there = {who: path for who, path in own.items() if path.exists()}
+    return {("teacher", None): teacher, **there} if teacher else there
+
+
+def refuse_other_classes(path: Path, classes: tuple[str, ...], pictures: Dataset) -> None:
+    """Refuses to let a network speak of pictures whose classes, or their order, are not its own."""
+    if classes != pictures.classes:
+        raise LimbeckError(
+            f"the network in {path} knows the {len(classes)} classes {_few(classes)}, but {pictures.name} has the "
+            f"{len(pictures.classes)} classes {_few(pictures.classes)}. Choose another data set or file."
+        )
+
+
+def _few(classes: tuple[str, ...]) -> str:
+    return ", ".join(classes[:3]) + (", ..." if len(classes) > 3 else "")
 
 
 def _sets(
-    names: Sequence[str], split: Split, classes: tuple[str, ...], engine: Engine, console: Console
-) -> dict[tuple[str, str], Dataset]:
+    names: Sequence[str], split: Split, engine: Engine, console: Console
+) -> tuple[dict[tuple[str, str], Dataset], list[dict[str, str]]]:
+    """The sets that can be had, on the engine's device, and what is not measured because the others cannot."""
     sets: dict[tuple[str, str], Dataset] = {}
+    not_measured = []
     for name in names:
-        pictures = data.load(name, split, console)
-        if pictures.classes != classes:
-            raise LimbeckError(
-                f"{name} has other classes ({', '.join(pictures.classes[:3])}, ...) than the network "
-                f"({', '.join(classes[:3])}, ...). Type --data with the name of another data set."
-            )
-        sets[name, split] = pictures.to(engine.device)
-    return sets
+        try:
+            sets[name, split] = data.load(name, split, console).to(engine.device)
+        except data.DataUnavailable as error:
+            not_measured.append({"what": name, "why": str(error)})
+    return sets, not_measured
 
 
 def _measured(
@@ -168,20 +223,20 @@ def _measured(
     return {"measurements": measurements, "summary": summarise(measurements, right)}
 
 
-def _evaluation(portraits: list[dict[str, Any]], judged: dict[str, Any]) -> dict[str, Any]:
-    return {"schema": SCHEMA, "status": "complete", "networks": portraits, **judged, "not_measured": [], "notes": []}
-
-
 def _portraits(recipe: Recipe, folder: RunFolder, networks: Networks) -> list[dict[str, Any]]:
     """What results.json says of the networks of a run beside their measurements."""
     portraits = []
     for (role, seed), network in networks.items():
         how = recipe.teacher if role == "teacher" else recipe
-        metrics = folder.network(role, seed) / "metrics.jsonl"
-        rows = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
         model = str(how.path) if isinstance(how, Weights) else how.student.title() if how else None
-        portraits.append(_portrait(role, seed, model, network, rows))
+        portraits.append(_portrait(role, seed, model, network, _metrics(folder, role, seed)))
     return portraits
+
+
+def _metrics(folder: RunFolder | None, role: str, seed: int | None) -> list[dict[str, Any]]:
+    """One row an epoch of a network's training, where the run has it."""
+    path = folder.network(role, seed) / "metrics.jsonl" if folder else None
+    return [json.loads(line) for line in path.read_text().splitlines()] if path and path.exists() else []
 
 
 def _portrait(

@@ -143,7 +143,7 @@ def _choose(recipe: Recipe, words: Sequence[str]) -> tuple[Recipe, list[str]]:
                 continue
             if not equals:
                 name = waiting.pop(0) if waiting and not waiting[0].startswith("--") else ""
-            chosen[path] = _named(typed, name, candidates)
+            chosen[path] = _named(typed, name, candidates, _value(recipe, chosen, path))
     return _changed(recipe, chosen), rest
 
 
@@ -152,13 +152,9 @@ def _candidates(spec: Any, chosen: Mapping[str, Spec | None], path: str) -> Cand
 
     ``chosen`` are changes to ``spec`` by their dotted paths, not yet made.
     """
-    *above, field = path.split(".")
-    for depth, part in enumerate(above, start=1):
-        there = ".".join(above[:depth])
-        spec = chosen[there] if there in chosen else getattr(spec, part, None)
-        if not isinstance(spec, Spec):
-            return {}
-    if field not in type(spec).model_fields:
+    above, _, field = path.rpartition(".")
+    spec = _value(spec, chosen, above)
+    if not isinstance(spec, Spec) or field not in type(spec).model_fields:
         return {}
     kinds = _kinds(type(spec).model_fields[field].annotation)
     named: Candidates = {"weights": Weights} if Weights in kinds else {}
@@ -166,6 +162,15 @@ def _candidates(spec: Any, chosen: Mapping[str, Spec | None], path: str) -> Cand
         if issubclass(kind, Family):
             named |= kind.members()
     return {**named, "none": None} if named and type(None) in kinds else named
+
+
+def _value(spec: Any, chosen: Mapping[str, Spec | None], path: str) -> Any:
+    """What a dotted path has now; None where it leads nowhere."""
+    parts = path.split(".") if path else []
+    for depth, part in enumerate(parts, start=1):
+        there = ".".join(parts[:depth])
+        spec = chosen[there] if there in chosen else getattr(spec, part, None)
+    return spec
 
 
 def _kinds(annotation: Any) -> list[type]:
@@ -183,7 +188,8 @@ def _names(candidates: Candidates) -> list[str]:
     return ["FILE.safetensors" if kind is Weights else name for name, kind in candidates.items()]
 
 
-def _named(option: str, name: str, candidates: Candidates) -> Spec | None:
+def _named(option: str, name: str, candidates: Candidates, now: Any) -> Spec | None:
+    """The description of that name: the present one with its fields, where it has that name already."""
     known = _names(candidates)
     if not name:
         raise LimbeckError(f"{option} needs a name. Known: {', '.join(known)}. Type {option} {known[0]}")
@@ -192,6 +198,8 @@ def _named(option: str, name: str, candidates: Candidates) -> Spec | None:
     if name not in known:
         raise unknown(option.removeprefix("--"), name, known)
     kind = candidates[name]
+    if kind is not None and type(now) is kind:
+        return now
     return kind() if kind else None
 
 

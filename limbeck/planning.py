@@ -95,8 +95,10 @@ class _Planner:
     def work(self) -> None:
         """Measures all the stages, in the order of a run."""
         recipe, seeds = self.recipe, len(self.recipe.protocol.seeds)
-        teacher = self.teacher(recipe.teacher, "teacher", self.judged_on) if recipe.teacher else None
-        for role, how in recipe.students().items():
+        students = recipe.students()
+        listened_to = recipe.teacher if any(how.teacher for how in students.values()) else None
+        teacher = self.teacher(listened_to, "teacher", self.judged_on) if listened_to else None
+        for role, how in students.items():
             self.training(how, f"student {role}", teacher if how.teacher else None, seeds, self.judged_on)
 
     def teacher(self, how: Training | Weights, title: str, judged_on: int) -> nn.Module:

@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -116,7 +117,8 @@ def open_run(recipe: Recipe, out: Path | None = None, fresh: bool = False) -> It
         if recipe_file.exists():
             _refuse_another(recipe, recipe_file)
         _empty(path, "*" if fresh else _UNFINISHED)
-        files.write_bytes(recipe_file, (recipe.model_dump_json(indent=2) + "\n").encode())
+        if not recipe_file.exists():
+            files.write_bytes(recipe_file, (recipe.model_dump_json(indent=2) + "\n").encode())
         yield RunFolder(path)
 
 
@@ -187,6 +189,16 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def hardware(device: torch.device) -> str:
+    """What a device computes with: the GPU's name, or the processor's and its cores."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{processor()}, {os.cpu_count()} cores"
+
+
+def slug(text: str) -> str:
+    """A text as a file name: small letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def _version(package: str) -> str | None:

@@ -39,12 +39,18 @@ class Family(Spec):
     name: str
 
     @classmethod
-    def members(cls) -> dict[str, type[Self]]:
-        """The descriptions that this family has so far, by name, in the order in which they were written."""
+    def members(cls, before: type[Family] | None = None) -> dict[str, type[Self]]:
+        """The descriptions that this family has so far, by name, in the order in which they were written.
+
+        Args:
+            before: leave this one out.
+        """
         own = cls._own_name()
-        found = {own: cls} if own else {}
+        found = {own: cls} if own and cls is not before else {}
         for kind in cls.__subclasses__():
-            found |= kind.members()
+            for name, member in kind.members(before).items():
+                if name not in found or found[name].__module__ == member.__module__:  # a file that is read anew
+                    found[name] = member
         return found
 
     @classmethod
@@ -52,17 +58,35 @@ class Family(Spec):
         name = cls.model_fields["name"].default
         return name if isinstance(name, str) else None
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuses a member whose name is another's: what a recipe says would no longer be told by it."""
+        own = cls._own_name()
+        families = [kind for kind in cls.__mro__[1:] if issubclass(kind, Family) and kind is not Family]
+        if own is None or not families:
+            return
+        taken = families[-1].members(before=cls).get(own)
+        if taken is not None and taken.__module__ != cls.__module__:
+            raise TypeError(f"{cls.__name__} needs a name of its own: {own!r} is {taken.__name__}'s")
+
     @model_validator(mode="wrap")
     @classmethod
     def _the_member(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
         """Reads a name, or a dictionary with a name, as the member that it names."""
-        fields = {"name": value} if isinstance(value, str) else value
-        if cls._own_name() or not isinstance(fields, dict):
+        own, fields = cls._own_name(), {"name": value} if isinstance(value, str) else value
+        if not isinstance(fields, dict):
+            return read(value)
+        name = fields.get("name", own)
+        if own is not None:
+            if name != own:
+                raise ValueError(f"{cls.__name__} is called {own!r}, not {name!r}")
             return read(value)
         known = cls.members()
-        if fields.get("name") not in known:
-            raise unknown(cls.__name__.lower(), str(fields.get("name")), known)
-        return known[fields["name"]](**fields)
+        if not isinstance(name, str):
+            raise ValueError(f"it needs a name; known: {', '.join(known)}")
+        if name not in known:
+            raise unknown(cls.__name__.lower(), name, known)
+        return known[name](**fields)
 
 
 def _readable(owner: type[Spec], error: ValidationError) -> str:

@@ -20,7 +20,7 @@ from limbeck.errors import LimbeckError
 from limbeck.files import digest, read_tensors
 from limbeck.models.model import Model
 from limbeck.models.weights import save_network
-from limbeck.objectives import KD, CrossEntropy
+from limbeck.objectives import KD, CrossEntropy, TfKD
 from limbeck.recipes import Data, Recipe, Training, Weights
 from limbeck.training import Job
 
@@ -161,6 +161,21 @@ def test_without_a_teacher_only_the_student_alone_is_trained(tiny: Recipe) -> No
     assert "holdout_accuracy" not in Path("out/seed4/alone/metrics.jsonl").read_text()
 
 
+def test_a_teacher_nobody_listens_to_is_not_trained(tiny: Recipe) -> None:
+    plain = run(tiny.with_(objective=CrossEntropy())).results
+    assert [(network["role"], network["seed"]) for network in plain["networks"]] == [("alone", 0), ("alone", 1)]
+    control = run(tiny.with_(objective=TfKD()), "control")
+    assert not control.folder.joinpath("teacher").exists()
+    assert control.results["summary"]["few"]["accuracy"].keys() == {"alone", "distilled", "gain"}
+    assert report.verdict(control.results).startswith("On few the objective was worth ")
+
+
+def test_the_control_may_be_left_out(tiny: Recipe) -> None:
+    results = run(tiny.with_(alone=None)).results
+    assert {network["role"] for network in results["networks"]} == {"teacher", "distilled"}
+    assert report.verdict(results) == "There is no gain to report: only one of the two students was trained."
+
+
 def test_a_finished_network_can_be_the_teacher(tiny: Recipe) -> None:
     first = run(tiny)
     weights = first.folder / "teacher" / "weights.safetensors"
@@ -203,7 +218,7 @@ def test_a_teacher_may_have_been_taught_itself(tiny: Recipe, jobs: list[tuple[Jo
 def test_a_teacher_that_knows_other_classes_is_refused(tiny: Recipe, few: str) -> None:
     model = Model(name="nin_cifar", width=0.0625)
     save_network(Path("seven.safetensors"), model.build(7, ([0.5] * 3, [0.5] * 3)), model, tuple("abcdefg"))
-    with pytest.raises(LimbeckError, match=r"seven\.safetensors knows 7 classes, but few has 10"):
+    with pytest.raises(LimbeckError, match=r"seven\.safetensors knows the 7 classes a, b, c, \.\.\., but few"):
         run(tiny.with_(teacher=Weights(path=Path("seven.safetensors"))))
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from limbeck import experiment, judging
+from limbeck import data, experiment, judging
 from limbeck.cli import main
 from limbeck.console import Console
+from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
-from limbeck.files import read_json
+from limbeck.files import read_json, read_tensors, write_tensors
 from limbeck.models.weights import load_network, save_network
-from limbeck.recipes import Recipe
+from limbeck.recipes import Recipe, Weights
 from limbeck.training import Engine
 
 QUIET = Console(quiet=True, file=io.StringIO())
@@ -87,6 +88,63 @@ def test_mistakes(finished: Path, fails: Callable[..., str]) -> None:
     save_network(Path("nameless.safetensors"), saved.network, saved.model, saved.classes)
     assert "does not say what it was trained on. Type --data" in fails("evaluate", "nameless.safetensors")
     save_network(Path("other.safetensors"), saved.network, saved.model, tuple("abcdefghij"), "few")
-    assert "few has other classes (0, 1, 2, ...) than the network (a, b, c, ...)" in fails(
-        "evaluate", "other.safetensors"
-    )
+    said = fails("evaluate", "other.safetensors")
+    assert "knows the 10 classes a, b, c, ..., but few has the 10 classes 0, 1, 2, ...." in said
+
+
+def test_a_set_that_cannot_be_had_is_not_measured(
+    finished: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(folder: Path, split: str) -> Dataset:
+        raise data.DataUnavailable("far cannot be had. Tried: the network")
+
+    far = data.Entry("far", "pictures elsewhere", data.CATALOGUE["few"].classes, {"test": 1}, 0, offline)
+    monkeypatch.setitem(data.CATALOGUE, "far", far)
+    again = judging.evaluate(finished, ["few", "far"], engine=engine, console=QUIET)
+    assert again["not_measured"] == [{"what": "far", "why": "far cannot be had. Tried: the network"}]
+    assert list(again["summary"]) == ["few"]
+    with pytest.raises(LimbeckError, match=r"^far cannot be had"):
+        judging.evaluate(finished, ["far"], engine=engine, console=QUIET)
+
+
+def test_a_run_whose_objective_is_defined_elsewhere(finished: Path, engine: Engine) -> None:
+    path = finished / "recipe.json"
+    before = path.read_text()
+    path.write_text(before.replace('"name": "kd"', '"name": "defined_in_a_file_that_is_gone"'))
+    changed = path.read_text()
+    assert changed != before
+    assert judging.evaluate(finished, engine=engine, console=QUIET)["summary"]["few"]["accuracy"]["gain"]["n"] == 2
+    assert path.read_text() == changed
+
+
+def test_an_altered_network_is_refused(finished: Path, engine: Engine) -> None:
+    weights = finished / "teacher" / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(LimbeckError, match="was altered since this run first had it"):
+        judging.evaluate(finished, engine=engine, console=QUIET)
+
+
+def test_answers_of_other_weights_are_not_believed(tiny: Recipe, finished: Path) -> None:
+    """A network that was removed and made again is judged again, even where it is not the same to the last bit."""
+    path, logits = finished / "seed0" / "alone" / "weights.safetensors", finished / "seed0" / "alone"
+    stale = logits / "logits-few-test.safetensors"
+    tensors = read_tensors(stale)
+    write_tensors(stale, {**tensors, "logits": -tensors["logits"]}, {"weights": "another network's"})
+    results = read_json(finished / "results.json")
+    (finished / "results.json").unlink()
+    assert path.exists()
+    assert experiment.run(tiny, Path("out"), console=QUIET).results == results
+
+
+def test_the_teacher_of_a_run_may_lie_elsewhere(tiny: Recipe, finished: Path, engine: Engine) -> None:
+    teacher = finished / "teacher" / "weights.safetensors"
+    recipe = tiny.with_(teacher=Weights(path=teacher), protocol=tiny.protocol.with_(seeds=(0,)))
+    experiment.run(recipe, Path("second"), console=QUIET)
+    again = judging.evaluate(Path("second"), engine=engine, console=QUIET)
+    assert [network["role"] for network in again["networks"]] == ["teacher", "alone", "distilled"]
+    assert again["notes"] == [judging.ONE_TEACHER]
+    teacher.unlink()
+    with pytest.raises(LimbeckError, match=r"^weights file .*weights\.safetensors does not exist"):
+        judging.evaluate(Path("second"), engine=engine, console=QUIET)

@@ -103,7 +103,9 @@ class TestFields:
 class TestChoices:
     def test_the_objective(self) -> None:
         assert parsed("--objective", "cross_entropy") == PLAIN.with_(objective=CrossEntropy())
-        assert parsed("--objective", "kd", recipe=PLAIN.with_(objective=KD(temperature=9))).objective == KD()
+        assert parsed("--objective", "kd", recipe=PLAIN.with_(objective=KD(temperature=9))).objective == KD(
+            temperature=9
+        )
 
     def test_the_objective_and_its_fields(self) -> None:
         recipe = parsed(

@@ -173,7 +173,9 @@ class TestFamily:
             LimbeckError, match=r"^unknown shape 'cirle'\. Did you mean 'circle'\? Known: circle, square\."
         ):
             Drawing(**{"shape": "cirle"})
-        with pytest.raises(LimbeckError, match=r"^unknown shape 'None'\."):
+        with pytest.raises(
+            LimbeckError, match=r"^Drawing\.shape = .* is not possible: it needs a name; known: square, circle"
+        ):
             Drawing(**{"shape": {"side": 3}})
 
     def test_a_member_is_as_strict_as_any_description(self) -> None:
@@ -181,5 +183,10 @@ class TestFamily:
             Drawing(**{"shape": {"name": "circle", "radius": -1}})
         with pytest.raises(LimbeckError, match=r"^Square\.radius: there is no such field"):
             Drawing(**{"shape": {"name": "square", "radius": 1}})
-        with pytest.raises(LimbeckError, match=r"^Square\.name = 'circle' is not possible"):
+        with pytest.raises(LimbeckError, match=r"Square is called 'square', not 'circle'"):
             Square(name="circle")
+
+    def test_a_member_has_a_name_of_its_own(self) -> None:
+        with pytest.raises(TypeError, match=r"^Large needs a name of its own: 'square' is Square's$"):
+            type("Large", (Square,), {"__module__": "elsewhere", "__annotations__": {}})
+        assert Shape.members()["square"] is Square

@@ -33,7 +33,7 @@ CATALOGUE: dict[str, Entry] = {
         f"wrn_{depth}_{widen}": Entry(partial(WideResNet, depth, widen), f"wide residual network WRN-{depth}-{widen}")
         for depth, widen in ((16, 2), (28, 10))
     },
-    "nin_cifar_no_relu": Entry(partial(CIFARNIN, head_relu=False), "the same without the ReLU on its logits"),
+    "nin_cifar_no_relu": Entry(partial(CIFARNIN, head_relu=False), "Network in Network without the ReLU on its logits"),
 }
 
 

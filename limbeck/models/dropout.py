@@ -17,7 +17,8 @@ class Dropout(nn.Dropout):
         """``x`` with each element zeroed with probability ``p`` and the others divided by 1 - ``p``; ``x`` in eval."""
         threshold = 256 * self.p
         dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
-        if not self.training or x.device.type != "cpu" or threshold != int(threshold) or self.p == 1 or not dense:
+        ours = self.training and x.device.type == "cpu" and threshold == int(threshold) and self.p != 1 and dense
+        if not ours or torch.compiler.is_compiling():  # the compiler fuses torch's, and cannot see into this one
             return super().forward(x)
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
         byte = words.view(torch.uint8)[: x.numel()].as_strided(x.shape, x.stride())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field, field_validator
 from torch import nn
 
+from limbeck.errors import LimbeckError
 from limbeck.models.catalogue import build, find
 from limbeck.models.normalised import Normalised
 from limbeck.spec import Spec
@@ -41,9 +42,15 @@ class Model(Spec):
         mean, std = self.mean or statistics[0], self.std or statistics[1]
         network = build(self.name, num_classes=num_classes, in_channels=len(mean), width=self.width)
         if self.dropout is not None:
-            for module in network.modules():
-                if isinstance(module, (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)):
-                    module.p = self.dropout
+            layers = [
+                m for m in network.modules() if isinstance(m, (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d))
+            ]
+            if not layers:
+                raise LimbeckError(
+                    f"dropout = {self.dropout} has no effect: {self.name} has no dropout layer. Leave it away."
+                )
+            for layer in layers:
+                layer.p = self.dropout
         return Normalised(network, mean, std)
 
     def title(self) -> str:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-import safetensors
 from torch import nn
 
 from limbeck import files
@@ -45,7 +44,10 @@ def save_network(
         half: round the weights to half precision.
     """
     metadata = {"model": model.model_dump_json(), "classes": "\n".join(classes), **({"data": data} if data else {})}
-    tensors = {name: tensor.half() if half else tensor for name, tensor in network.state_dict().items()}
+    tensors = {
+        name: tensor.half() if half and tensor.is_floating_point() else tensor
+        for name, tensor in network.state_dict().items()
+    }
     files.write_tensors(path, tensors, metadata)
 
 
@@ -56,8 +58,7 @@ def load_network(path: Path) -> Saved:
         LimbeckError: the file is missing or damaged, or it was not written by limbeck.
     """
     tensors = files.read_tensors(path)
-    with safetensors.safe_open(path, framework="pt") as opened:
-        metadata = opened.metadata() or {}
+    metadata = files.read_metadata(path)
     if not {"model", "classes"} <= metadata.keys():
         raise LimbeckError(
             f"{path} does not say which network its weights belong to: it was not written by limbeck. "

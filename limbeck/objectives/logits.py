@@ -7,7 +7,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, unknown
 
 
 def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
@@ -61,10 +61,11 @@ def tf_kd_loss(
 ) -> Tensor:
     """The virtual teacher's term of Yuan et al., "Revisiting Knowledge Distillation via Label Smoothing" (CVPR 2020).
 
-    The virtual teacher u gives the label the probability ``correct`` and shares out the rest evenly. Of the labelled
-    pictures, "released" is what the authors' code computes: the mean over pictures *and classes* of KL(softmax(u / T) ‖
-    softmax(student)). "paper" is the mean over pictures of KL(softmax(u / T) ‖ softmax(student / T)). No factor T² in
-    either.
+    The virtual teacher u gives the label the probability ``correct`` and shares out the rest evenly. The loss is the
+    mean over the labelled pictures of a divergence: in "released", as the authors' code has it, KL(softmax(u / T) ‖
+    softmax(student)); in "paper" KL(softmax(u / T) ‖ softmax(student / T)). No factor T² in either. The released code
+    divides by the number of classes, and its CIFAR-100 settings multiply by 100, which is that number; neither is done
+    here.
 
     Args:
         student: (B, C) logits.
@@ -77,11 +78,13 @@ def tf_kd_loss(
         a scalar, float32, 0 or more; 0 when no picture is labelled.
 
     Raises:
-        LimbeckError: a temperature that is not above 0, or ``correct`` outside (0, 1).
+        LimbeckError: a temperature that is not above 0, ``correct`` outside (0, 1), or an unknown form.
     """
     _above_zero(temperature)
     if not 0 < correct < 1:
         raise LimbeckError(f"correct = {correct} is not possible: it must lie between 0 and 1. Try 0.99.")
+    if form not in ("released", "paper"):
+        raise unknown("form of tf_kd_loss", form, ("released", "paper"))
     classes = student.shape[1]
     others = (1 - correct) / (classes - 1)
     virtual = others + (correct - others) * F.one_hot(labels.clamp(min=0), classes).float()
@@ -89,8 +92,7 @@ def tf_kd_loss(
     log_student = F.log_softmax(student.float() / (temperature if form == "paper" else 1.0), dim=1)
     divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
     labelled = labels >= 0
-    mean = (divergence * labelled).sum() / labelled.sum().clamp(min=1)
-    return mean if form == "paper" else mean / classes
+    return (divergence * labelled).sum() / labelled.sum().clamp(min=1)
 
 
 def _above_zero(temperature: float) -> None:

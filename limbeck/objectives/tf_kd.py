@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import tyro
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from limbeck.objectives.logits import cross_entropy, tf_kd_loss
@@ -24,6 +24,12 @@ class TfKD(Objective):
     weight: float = Field(0.1, ge=0, description="Weight of the virtual teacher's term.")
     labels: float = Field(0.9, ge=0, description="Weight of the labels' term.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> TfKD:
+        if self.weight + self.labels <= 0:
+            raise ValueError("weight and labels are both 0, so nothing would be learned; set one above 0")
+        return self
 
     def forward(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
         virtual = tf_kd_loss(student.logits, batch.labels, self.temperature, self.correct, self.form)

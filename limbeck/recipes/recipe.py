@@ -142,14 +142,15 @@ class Recipe(Training):
     def students(self) -> dict[str, Training]:
         """The students of each seed by role, in the order in which they are trained.
 
-        "alone" is as "distilled" in everything but the objective and the teacher; there is no "distilled" where it
-        would be the same training once more.
+        "alone" is as "distilled" in everything but the objective and the teacher. A teacher whom the objective does not
+        listen to is nobody's; there is no "distilled" where it would be the same training once more.
         """
         students = {}
         if self.alone is not None:
             students["alone"] = self._student(None, self.alone)
-        if self.teacher is not None or self.objective != self.alone:
-            students["distilled"] = self._student(self.teacher, self.objective)
+        if self.objective != self.alone:
+            teacher = self.teacher if self.objective.needs_teacher else None
+            students["distilled"] = self._student(teacher, self.objective)
         return students
 
     def _student(self, teacher: Teacher | None, objective: Objective) -> Training:
@@ -169,4 +170,7 @@ def from_json(text: str, source: str) -> Recipe:
     try:
         return Recipe(**json.loads(text))
     except (ValueError, TypeError, LimbeckError) as error:
-        raise LimbeckError(f"{source} is not a recipe of this version of limbeck: {error}") from error
+        raise LimbeckError(
+            f"{source} is not a recipe of this version of limbeck: {error}\n"
+            "Where it uses what a recipe file of your own defines, run that file instead."
+        ) from error

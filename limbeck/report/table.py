@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,7 +91,7 @@ def verdict(results: dict[str, Any]) -> str:
             return text + ("" if abs(points) > sample else " That cannot be told from 0.")
         text += f" ± {100 * gain['ci95']:.2f} (95 %, {gain['n']} seeds; ± {sample:.2f} from the test pictures alone)."
         return text + (
-            "" if abs(gain["mean"]) > max(gain["ci95"], gain["sample_ci95"]) else " That cannot be told from 0."
+            "" if abs(gain["mean"]) > math.hypot(gain["ci95"], gain["sample_ci95"]) else " That cannot be told from 0."
         )
     if any("gain" in metrics["accuracy"] for metrics in results["summary"].values()):
         return "There is no gain to report: no test set could be measured."

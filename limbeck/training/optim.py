@@ -95,7 +95,11 @@ class Train(Spec):
     optimizer: SerializeAsAny[Optimizer] = Field(SGD(), description="sgd or adamw.")
     schedule: Schedule = Schedule()
     clip: float | None = Field(None, gt=0, description="Largest norm of the gradient; none leaves it.")
-    accumulate: int = Field(1, ge=1, description="Parts a batch is cut into, to save memory; the step is the same.")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="Parts a batch is cut into, to save memory; only dropout and batch statistics differ.",
+    )
     ema: float | None = Field(
         None, gt=0, lt=1, description="Decay of an average of the weights, which is what is kept."
     )

@@ -16,6 +16,7 @@ from limbeck import judging, report
 from limbeck.console import Console
 from limbeck.errors import LimbeckError
 from limbeck.models.weights import load_network, save_network
+from limbeck.runs import RunFolder
 from limbeck.training import Device, choose
 
 
@@ -37,6 +38,7 @@ def main(setting: Setting, console: Console) -> None:
     """Rounds, writes, reads again and judges."""
     saved = load_network(setting.run / f"seed{setting.seed}" / "distilled" / "weights.safetensors")
     save_network(setting.out, saved.network, saved.model, saved.classes, setting.data, half=True)
+    RunFolder(setting.run).note_evaluation("distilled, half precision", setting.seed, setting.data, "test")
     results = judging.evaluate(setting.out, engine=choose(Device(precision="fp32")), console=console)
     console.show(report.result_table(results, str(setting.out)))
 

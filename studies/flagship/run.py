@@ -2,14 +2,13 @@
 
     python studies/flagship/run.py --minutes 25
 
-Stages: the flagship with one seed, then five; the controls at equal budget; the step benchmark; the autopsy of the lab;
-the best teacher. Each is a command of its own that continues where it was stopped; what did not fit is done when this
+Stages: the flagship with one seed, then five; the step benchmark; the autopsy of the lab; the best teacher; the
+controls at equal budget. Each is a command of its own that continues where it was stopped; what did not fit is done when this
 is started again. `results/HARDWARE.json` collects what is finished, after every stage.
 """
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import subprocess
@@ -21,20 +20,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 import tyro
 
 from limbeck import files, recipes
 from limbeck.console import Console, duration
 from limbeck.data import CATALOGUE
 from limbeck.errors import LimbeckError
+from limbeck.evaluation.statistics import mean_with_interval
 from limbeck.objectives import CrossEntropy, TfKD
 from limbeck.recipes import Recipe, Training
-from limbeck.runs import processor
+from limbeck.runs import hardware, slug
+from limbeck.training import Device, choose
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 GRACE_SECONDS = 20
+COMPLETE, FAILED = "complete", "failed: what it said is on the screen"
+STOPPED, LATE = "not measured: stopped when the time was up", "not measured: there was no time for it"
 
 
 @dataclass(frozen=True)
@@ -70,36 +72,37 @@ class Stage:
     run: Path | None = None
 
 
-def controls(flagship: Recipe, setting: Setting) -> dict[str, Recipe]:
+def controls(flagship: Recipe) -> dict[str, Recipe]:
     """What else a student might gain from at the same budget, so that "the teacher's worth" is not mere regularisation.
 
-    Each is a recipe whose "distilled" student is the control, and whose student alone is the flagship's.
+    Each is a recipe whose "distilled" student is the control; the student alone to compare it with is the flagship's,
+    seed by seed. Self-distillation (Furlanello et al., ICML 2018): the teacher is the first seed's student alone.
     """
-    protocol = flagship.protocol.with_(seeds=setting.seeds)
-    untaught = partial(flagship.with_, teacher=None, protocol=protocol)
     assert flagship.alone is not None
-    own = Training(
-        views=flagship.views, student=flagship.student, train=flagship.train, objective=flagship.alone
-    )  # self-distillation: a born-again student, taught by its like (Furlanello et al., ICML 2018)
+    untaught = partial(flagship.with_, teacher=None, alone=None)
+    own = Training(views=flagship.views, student=flagship.student, train=flagship.train, objective=flagship.alone)
     return {
         "label_smoothing": untaught(objective=CrossEntropy(label_smoothing=0.1)),
-        "tf_kd": untaught(objective=TfKD(form="paper", weight=0.5, labels=0.5)),
-        "self_distillation": flagship.with_(teacher=own, protocol=protocol),
+        "tf_kd": untaught(objective=TfKD()),
+        "self_distillation": flagship.with_(teacher=own, alone=None),
     }
 
 
 def stages(setting: Setting) -> Iterator[Stage]:
     """All that is to be done, most worthy first."""
-    flagship = sized(recipes.cifar10(), setting)
-    first = flagship.with_(protocol=flagship.protocol.with_(seeds=setting.seeds[:1]))
+    recipe = sized(recipes.cifar10(), setting)
+    flagship = recipe.with_(protocol=recipe.protocol.with_(seeds=setting.seeds))
+    first = recipe.with_(protocol=recipe.protocol.with_(seeds=setting.seeds[:1]))
     yield of_recipe("flagship-first-seed", first, setting)
-    yield of_recipe("flagship", flagship.with_(protocol=flagship.protocol.with_(seeds=setting.seeds)), setting)
-    for name, recipe in controls(flagship, setting).items():
-        yield of_recipe(f"control-{name}", recipe, setting)
-    yield Stage("step", (sys.executable, str(ROOT / "benchmarks" / "step.py")))
-    autopsy = (sys.executable, str(ROOT / "studies" / "lab3" / "autopsy.py"))
-    yield Stage("autopsy", (*autopsy, "--out", str(setting.out / "autopsy"), "--device.name", setting.device))
+    yield of_recipe("flagship", flagship, setting)
+    shared = ("--data", setting.data, "--width", str(setting.width))
+    yield Stage("step", (sys.executable, str(ROOT / "benchmarks" / "step.py"), *shared, "--device", setting.device))
+    epochs = ("--epochs", str(setting.epochs), "--longer", str(setting.epochs)) if setting.epochs is not None else ()
+    places = ("--out", str(setting.out / "autopsy"), "--device.name", setting.device)
+    yield Stage("autopsy", (sys.executable, str(ROOT / "studies" / "lab3" / "autopsy.py"), *shared, *epochs, *places))
     yield of_recipe("best", sized(recipes.cifar10_best(), setting), setting)
+    for name, control in controls(flagship).items():
+        yield of_recipe(f"control-{name}", control, setting)
 
 
 def sized(recipe: Recipe, setting: Setting) -> Recipe:
@@ -129,58 +132,69 @@ def of_recipe(name: str, recipe: Recipe, setting: Setting) -> Stage:
     return Stage(name, (sys.executable, "-m", "limbeck", "run", str(file), "--out", str(out)), out)
 
 
-def main(setting: Setting, console: Console) -> None:
-    """Does the stages one after another until the time is up."""
+def main(setting: Setting, console: Console) -> int:
+    """Does the stages one after another until the time is up; returns the exit code, 2 where a stage failed."""
     ends = time.monotonic() + 60 * setting.minutes
-    told: dict[str, Any] = {}
+    machine = hardware(choose(Device(name=setting.device)).device)
+    written = setting.results / f"{slug(machine)}.json"
+    told: dict[str, Any] = files.read_json(written)["stages"] if written.exists() else {}
+    failed = False
     for stage in stages(setting):
         left = ends - time.monotonic()
         console.say(f"{stage.name}: {shlex.join(stage.command)}")
-        if setting.list:
+        if setting.list or (stage.run is None and told.get(stage.name, {}).get("state") == COMPLETE):
             continue
-        began = time.monotonic()
-        ended = left > GRACE_SECONDS and finished(stage.command, left - GRACE_SECONDS)
-        told[stage.name] = {"state": state(ended), "seconds": time.monotonic() - began}
-        results = stage.run / "results.json" if stage.run else None
-        if results is not None and results.exists():
-            environment = files.read_json(results.with_name("environment.json"))["starts"][-1]
-            told[stage.name] |= {"results": files.read_json(results), "environment": environment}
-        files.write_json(setting.results / f"{slug(hardware())}.json", {"hardware": hardware(), "stages": told})
-        console.say(f"{stage.name}: {told[stage.name]['state']}, {duration(ends - time.monotonic())} left")
+        state = LATE if left < GRACE_SECONDS else outcome(stage.command, left - GRACE_SECONDS)
+        failed |= state == FAILED
+        told[stage.name] = {"state": state, **collected(stage)}
+        files.write_json(written, {"hardware": machine, "stages": told, "controls": compared(told)})
+        console.say(f"{stage.name}: {state}, {duration(max(0.0, ends - time.monotonic()))} left")
+    return 2 if failed else 0
 
 
-def finished(command: tuple[str, ...], seconds: float) -> bool | None:
-    """Runs a command for so long at the most. None: it had to be stopped, which is safe, for it continues next time."""
+def collected(stage: Stage) -> dict[str, Any]:
+    """A finished run's results and the environment of its last start; nothing where there is none."""
+    results = stage.run / "results.json" if stage.run else None
+    if results is None or not results.exists():
+        return {}
+    environment = files.read_json(results.with_name("environment.json"))["starts"][-1]
+    return {"results": files.read_json(results), "environment": environment}
+
+
+def compared(told: dict[str, Any]) -> dict[str, Any]:
+    """What each control is worth: its accuracy minus that of the flagship's student alone, paired by seed."""
+
+    def accuracies(name: str, role: str) -> dict[int, float]:
+        measurements = told.get(name, {}).get("results", {}).get("measurements", [])
+        wanted = ("accuracy", "test", role)
+        return {m["seed"]: m["value"] for m in measurements if (m["metric"], m["split"], m["role"]) == wanted}
+
+    alone = accuracies("flagship", "alone")
+    gains = {}
+    for name in told:
+        control = accuracies(name, "distilled") if name.startswith("control-") else {}
+        if seeds := control.keys() & alone.keys():
+            gains[name] = mean_with_interval([control[seed] - alone[seed] for seed in sorted(seeds)])
+    return gains
+
+
+def outcome(command: tuple[str, ...], seconds: float) -> str:
+    """Runs a command for so long at the most, then stops it: it continues next time."""
     with subprocess.Popen(command) as process:
         try:
-            return process.wait(seconds) == 0
+            return COMPLETE if process.wait(seconds) == 0 else FAILED
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
             try:
                 process.wait(GRACE_SECONDS / 2)
             except subprocess.TimeoutExpired:
                 process.kill()
-            return None
-
-
-def state(ended: bool | None) -> str:
-    """How a stage stands."""
-    return {True: "complete", False: "not measured", None: "stopped when the time was up"}[ended]
-
-
-def hardware() -> str:
-    """What this machine computes with."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"{processor()}, {os.cpu_count()} cores"
-
-
-def slug(text: str) -> str:
-    """The hardware's name as a file name."""
-    return "-".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
+            return STOPPED
 
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Setting), Console())
+        sys.exit(main(tyro.cli(Setting), Console()))
     except LimbeckError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -140,3 +140,10 @@ def test_the_input_is_not_changed() -> None:
     x = ones(100)
     Dropout(0.5)(x)
     assert torch.equal(x, torch.ones(100))
+
+
+def test_a_training_step_compiles_as_one_graph() -> None:
+    torch.compiler.reset()
+    step = torch.compile(Dropout(0.5).train(), backend="eager", fullgraph=True)
+    kept = step(torch.ones(4, 8, 6, 6)) != 0
+    assert 0.3 < kept.float().mean() < 0.7

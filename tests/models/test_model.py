@@ -128,3 +128,7 @@ def test_dropout_reaches_every_dropout_layer() -> None:
     assert layers == {None: [0.5, 0.5], 0.0: [0.0, 0.0], 0.25: [0.25, 0.25]}
     with pytest.raises(LimbeckError, match=r"^Model\.dropout = 1 is not possible: should be less than 1"):
         Model(name="alexnet_cifar", dropout=1)
+    with pytest.raises(
+        LimbeckError, match=r"^dropout = 0\.3 has no effect: wrn_16_2 has no dropout layer\. Leave it away"
+    ):
+        Model(name="wrn_16_2", width=0.1, dropout=0.3).build(10, ([0.5] * 3, [0.5] * 3))

@@ -62,6 +62,14 @@ def test_half_precision_halves_the_file_and_comes_back_as_float32(
         assert torch.equal(saved.network.state_dict()[name], tensor.half().float())
 
 
+def test_half_precision_leaves_whole_numbers_alone(tmp_path: Path) -> None:
+    model = Model(name="wrn_16_2", width=0.25)
+    network = model.build(2, STATISTICS)
+    network.network.features.norm.num_batches_tracked.fill_(81_001)
+    save_network(tmp_path / "half.safetensors", network, model, ("a", "b"), half=True)
+    assert load_network(tmp_path / "half.safetensors").network.network.features.norm.num_batches_tracked == 81_001
+
+
 def test_weights_in_channels_last_make_the_same_file(path: Path, network: Normalised, tmp_path: Path) -> None:
     save_network(tmp_path / "other", network.to(memory_format=torch.channels_last), MODEL, CLASSES)  # type: ignore[call-overload]
     assert (tmp_path / "other").read_bytes() == path.read_bytes()

@@ -29,7 +29,7 @@ STUDENT, VIRTUAL = [2.0, -1.0, 0.5], [0.05, 0.9, 0.05]
 
 @pytest.mark.parametrize(
     ("form", "expected"),
-    [("released", by_hand(STUDENT, VIRTUAL, 4, 1) / 3), ("paper", by_hand(STUDENT, VIRTUAL, 4, 4))],
+    [("released", by_hand(STUDENT, VIRTUAL, 4, 1)), ("paper", by_hand(STUDENT, VIRTUAL, 4, 4))],
 )
 def test_by_hand(form: str, expected: float) -> None:
     loss = tf_kd_loss(torch.tensor([STUDENT]), torch.tensor([1]), 4, 0.9, form)  # type: ignore[arg-type]
@@ -50,6 +50,20 @@ def test_it_does_not_depend_on_the_batch_size_nor_on_unlabelled_pictures(form: s
 
 def test_the_paper_form_is_zero_where_the_student_says_what_the_virtual_teacher_says() -> None:
     assert tf_kd_loss(torch.tensor([VIRTUAL]), torch.tensor([1]), 4, 0.9, "paper").item() == pytest.approx(0, abs=1e-7)
+
+
+def test_the_defaults_act_as_label_smoothing_of_a_tenth_does() -> None:
+    """At T = 20 the virtual teacher is nearly uniform: a tenth of the loss pulls towards equal probabilities."""
+    student, labels = (
+        torch.randn(32, 10, generator=torch.Generator().manual_seed(0), requires_grad=True),
+        torch.arange(32) % 10,
+    )
+    batch = Batch(torch.arange(32), torch.zeros(32, 3, 4, 4), labels, ZERO, ZERO, ZERO)
+    (ours,) = torch.autograd.grad(sum(TfKD().forward(Outputs(student), None, batch).values()), student)  # type: ignore[arg-type]
+    (smoothed,) = torch.autograd.grad(cross_entropy(student, labels, 0.1), student)
+    (plain,) = torch.autograd.grad(cross_entropy(student, labels), student)
+    assert (ours - smoothed).norm() < 0.02 * plain.norm()
+    assert (plain - smoothed).norm() > 0.05 * plain.norm()
 
 
 def test_hard_inputs_stay_finite() -> None:
@@ -74,6 +88,10 @@ def test_the_objective_weighs_its_terms_and_needs_no_teacher() -> None:
     ("values", "message"),
     [
         ({"temperature": 0}, r"^temperature = 0 is not possible: it must be above 0\. Try 4\.$"),
+        (
+            {"form": "papers"},
+            r"^unknown form of tf_kd_loss 'papers'\. Did you mean 'paper'\? Known: paper, released\.$",
+        ),
         ({"correct": 1}, r"^correct = 1 is not possible: it must lie between 0 and 1\. Try 0\.99\.$"),
     ],
 )

@@ -135,14 +135,14 @@ class TestFileOfOnesOwn:
         own.write_text(
             "from typing import Literal\n\nfrom limbeck.objectives import Objective\n"
             "from limbeck.recipes import Recipe\n\n\n"
-            "class Nothing(Objective):\n    name: Literal['nothing'] = 'nothing'\n    depth: int = 3\n\n"
+            "class Nothing(Objective):\n    name: Literal['my_own_loss'] = 'my_own_loss'\n    depth: int = 3\n\n"
             "    def forward(self, student, teacher, batch):\n"
-            "        return {'nothing': student.logits.sum() * 0}\n\n\n"
+            "        return {'my_own_loss': student.logits.sum() * 0}\n\n\n"
             "def own():\n    return Recipe(name='own', objective=Nothing())\n"
         )
         recipe = parse(find(str(own)), ["--objective.depth", "5"], "limbeck run")[0]
-        assert recipe.model_dump()["objective"] == {"name": "nothing", "depth": 5}
-        assert parse(digits(), ["--objective", "nothing"], "limbeck run")[0].objective == recipe.objective.with_(
+        assert recipe.model_dump()["objective"] == {"name": "my_own_loss", "depth": 5}
+        assert parse(digits(), ["--objective", "my_own_loss"], "limbeck run")[0].objective == recipe.objective.with_(
             depth=3
         )
         assert from_json(recipe.model_dump_json(), "here") == recipe

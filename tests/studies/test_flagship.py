@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import sys
 from collections.abc import Callable
@@ -27,7 +28,7 @@ def test_the_order_of_worth(flagship: ModuleType) -> None:
     names = [stage.name for stage in flagship.stages(flagship.Setting(list=True))]
     assert names[:2] == ["flagship-first-seed", "flagship"]
     assert names[2:] == [
-        *("control-label_smoothing", "control-tf_kd", "control-self_distillation", "step", "autopsy", "best")
+        *("step", "autopsy", "best", "control-label_smoothing", "control-tf_kd", "control-self_distillation")
     ]
     assert not Path("runs").exists()
 
@@ -40,9 +41,10 @@ def test_the_recipes_are_the_catalogues_own(flagship: ModuleType) -> None:
     assert written["flagship-first-seed"] == cifar10.with_(protocol=cifar10.protocol.with_(seeds=(0,)))
     assert written["best"] == recipes.cifar10_best()
     for name, recipe in written.items():
-        if name.startswith("control"):  # each beside the same student alone, at equal budget
-            assert recipe.students()["alone"] == cifar10.students()["alone"]
-            assert recipe.students()["distilled"].train == cifar10.train
+        if name.startswith("control"):  # at equal budget; the student alone is the flagship's
+            assert recipe.protocol == written["flagship"].protocol
+            assert list(recipe.students()) == ["distilled"]
+            assert (recipe.train, recipe.views, recipe.student) == (cifar10.train, cifar10.views, cifar10.student)
     assert written["control-label_smoothing"].objective == CrossEntropy(label_smoothing=0.1)
     assert isinstance(written["control-tf_kd"].objective, TfKD)
     teacher = written["control-self_distillation"].teacher
@@ -50,22 +52,61 @@ def test_the_recipes_are_the_catalogues_own(flagship: ModuleType) -> None:
     assert (teacher.student, teacher.train, teacher.objective) == (cifar10.student, cifar10.train, CrossEntropy())
 
 
-def test_a_stage_that_ends_fails_or_takes_too_long(flagship: ModuleType) -> None:
-    assert flagship.finished((sys.executable, "-c", "pass"), 60) is True
-    assert flagship.finished((sys.executable, "-c", "raise SystemExit(2)"), 60) is False
-    assert flagship.finished((sys.executable, "-c", "import time; time.sleep(60)"), 0.5) is None
+def test_the_size_of_a_trial_reaches_every_stage(flagship: ModuleType) -> None:
+    setting = flagship.Setting(data="digits", width=0.25, epochs=2, seeds=(0, 1), device="cpu")
+    for stage in flagship.stages(setting):
+        if stage.run is None:
+            said = " ".join(stage.command)
+            assert "--data digits --width 0.25" in said
+            assert "cpu" in stage.command
+            continue
+        recipe = recipes.find(f"{stage.run}.json")
+        assert (recipe.data.name, recipe.device.name, recipe.train.epochs) == ("digits", "cpu", 2)
+        assert recipe.student.width == 0.25
+        if isinstance(recipe.teacher, Training):
+            assert (recipe.teacher.student.width, recipe.teacher.train.epochs) == (0.25, 2)
+
+
+def test_how_a_stage_may_end(flagship: ModuleType) -> None:
+    assert flagship.outcome((sys.executable, "-c", "pass"), 60) == "complete"
+    assert flagship.outcome((sys.executable, "-c", "raise SystemExit(2)"), 60).startswith("failed")
+    late = "import time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    open('asked to stop', 'w')"
+    assert flagship.outcome((sys.executable, "-c", late), 3).startswith("not measured: stopped")
+    assert Path("asked to stop").exists()
+
+
+def test_controls_are_paired_with_the_flagships_student_alone(flagship: ModuleType) -> None:
+    def told(role: str, values: dict[int, float]) -> dict[str, object]:
+        rows = [
+            {"seed": seed, "value": value, "metric": "accuracy", "split": "test", "role": role}
+            for seed, value in values.items()
+        ]
+        return {"results": {"measurements": rows}}
+
+    stages = {"flagship": told("alone", {0: 0.5, 1: 0.7}), "control-tf_kd": told("distilled", {1: 0.8, 0: 0.5, 2: 0.1})}
+    assert list(flagship.compared(stages)) == ["control-tf_kd"]
+    gain = flagship.compared(stages)["control-tf_kd"]
+    assert gain["mean"] == pytest.approx(0.05)
+    assert gain["n"] == 2
 
 
 def test_one_stage_from_end_to_end(flagship: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real run of the first stage on digits; there is no time for the others."""
+    """A real run of the first stage on digits; what was collected before is kept, and there is no time for more."""
     setting = flagship.Setting(data="digits", width=0.05, epochs=1, device="cpu", results=Path("results"))
     first = next(flagship.stages(setting))
-    monkeypatch.setattr(flagship, "stages", lambda setting: iter([first, flagship.Stage("late", ("never", "run"))]))
-    real = flagship.finished
-    monkeypatch.setattr(flagship, "finished", lambda command, left: command == first.command and real(command, left))
-    flagship.main(setting, Console(quiet=True, file=io.StringIO()))
+    monkeypatch.setattr(flagship, "stages", lambda setting: iter([first]))
+    quiet = Console(quiet=True, file=io.StringIO())
+    assert flagship.main(setting, quiet) == 0
     (written,) = Path("results").glob("*.json")
+    found = read_json(written)["stages"]["flagship-first-seed"]
+    assert found["state"] == "complete"
+    assert found["results"]["summary"]["digits"]["accuracy"]["gain"]["n"] == 1
+    late = flagship.Stage("late", ("never", "run"))
+    monkeypatch.setattr(flagship, "stages", lambda setting: iter([late]))
+    assert flagship.main(dataclasses.replace(setting, minutes=0), quiet) == 0
     stages = read_json(written)["stages"]
-    assert stages["flagship-first-seed"]["state"] == "complete"
-    assert stages["flagship-first-seed"]["results"]["summary"]["digits"]["accuracy"]["gain"]["n"] == 1
-    assert stages["late"]["state"] == "not measured"
+    assert stages["flagship-first-seed"] == found
+    assert stages["late"] == {"state": "not measured: there was no time for it"}
+    failing = flagship.Stage("failing", (sys.executable, "-c", "raise SystemExit(1)"))
+    monkeypatch.setattr(flagship, "stages", lambda setting: iter([failing]))
+    assert flagship.main(setting, quiet) == 2
