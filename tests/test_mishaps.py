@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -92,10 +93,14 @@ def test_weights_of_another_network(finished: Path, fails: Fails) -> None:
     assert "does not say which network its weights belong to: it was not written by limbeck" in said
 
 
-def test_a_damaged_answer_of_a_finished_network(finished: Path, fails: Fails) -> None:
-    path = finished / "seed1" / "alone" / "logits-few-test.safetensors"
+def test_a_damaged_answer_of_a_finished_network_is_given_again_and_logged(finished: Path) -> None:
+    path, log = finished / "seed1" / "alone" / "logits-few-test.safetensors", finished / "evaluations.jsonl"
+    whole, looks = path.read_bytes(), log.read_text().splitlines()
     _truncate(path)
-    assert f"{path} is damaged" in fails(*AGAIN)
+    assert main(AGAIN) == 0
+    assert path.read_bytes() == whole
+    again = json.loads(log.read_text().splitlines()[len(looks)])
+    assert (again["role"], again["seed"], again["dataset"]) == ("alone", 1, "few")
 
 
 class Stopped(BaseException):

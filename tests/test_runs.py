@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from limbeck import runs
 from limbeck.data.views import AutoAugment, RandAugment, Views
@@ -18,7 +20,7 @@ from limbeck.errors import LimbeckError
 from limbeck.objectives import CrossEntropy
 from limbeck.recipes import Recipe, Training, Weights
 from limbeck.recipes.recipe import from_json
-from limbeck.runs import differences, open_run
+from limbeck.runs import differences, hardware, open_run, slug
 from limbeck.training import AdamW, Engine, Schedule
 
 HOLD = """
@@ -248,3 +250,8 @@ def test_looking_at_a_test_set_is_logged(tiny: Recipe) -> None:
     first, second = map(json.loads, (folder.path / "evaluations.jsonl").read_text().splitlines())
     assert {**first, "when": ""} == {"when": "", "role": "teacher", "seed": None, "dataset": "few", "split": "test"}
     assert (second["role"], second["seed"]) == ("alone", 1)
+
+
+def test_a_file_name_from_the_hardware() -> None:
+    assert slug("AMD EPYC (TM) 9755, 2 cores") == "amd-epyc-tm-9755-2-cores"
+    assert hardware(torch.device("cpu")).endswith(f", {os.cpu_count()} cores")

@@ -3,8 +3,8 @@
     python studies/flagship/run.py --minutes 25
 
 Stages: the flagship with one seed, then five; the step benchmark; the autopsy of the lab; the best teacher; the
-controls at equal budget. Each is a command of its own that continues where it was stopped; what did not fit is done when this
-is started again. `results/HARDWARE.json` collects what is finished, after every stage.
+controls at equal budget. Each is a command of its own that continues where it was stopped; what did not fit is done
+when this is started again. `results/HARDWARE.json` collects what is finished, after every stage.
 """
 
 from __future__ import annotations

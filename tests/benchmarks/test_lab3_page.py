@@ -40,7 +40,3 @@ def test_without_the_lab_there_is_no_ratio(script, measured):
     measured.speeds.pop("lab")
     page = script("lab3_page").page(measured)
     assert "| ours | 50.0 | 30.0 to 60.0 | not measured |" in page
-
-
-def test_a_file_name_from_the_hardware(script):
-    assert script("lab3_page").slug("AMD EPYC (TM) 9755, 2 cores") == "amd-epyc-tm-9755-2-cores"
