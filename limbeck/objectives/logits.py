@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from limbeck.errors import LimbeckError, unknown
+from limbeck.objectives.checks import above_zero, same_shape
 
 
 def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
@@ -28,8 +29,8 @@ def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tenso
     Raises:
         LimbeckError: shapes that differ, or a temperature that is not above 0.
     """
-    _same_shape(student, teacher)
-    _above_zero(temperature)
+    same_shape(student, teacher)
+    above_zero(temperature)
     log_student = F.log_softmax(student.float() / temperature, dim=1)
     log_teacher = F.log_softmax(teacher.detach().float() / temperature, dim=1)
     divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
@@ -80,7 +81,7 @@ def tf_kd_loss(
     Raises:
         LimbeckError: a temperature that is not above 0, ``correct`` outside (0, 1), or an unknown form.
     """
-    _above_zero(temperature)
+    above_zero(temperature)
     if not 0 < correct < 1:
         raise LimbeckError(f"correct = {correct} is not possible: it must lie between 0 and 1. Try 0.99.")
     if form not in ("released", "paper"):
@@ -93,16 +94,3 @@ def tf_kd_loss(
     divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
     labelled = labels >= 0
     return (divergence * labelled).sum() / labelled.sum().clamp(min=1)
-
-
-def _above_zero(temperature: float) -> None:
-    if not temperature > 0:
-        raise LimbeckError(f"temperature = {temperature} is not possible: it must be above 0. Try 4.")
-
-
-def _same_shape(student: Tensor, teacher: Tensor) -> None:
-    if student.shape != teacher.shape:
-        raise LimbeckError(
-            f"student logits {tuple(student.shape)} and teacher logits {tuple(teacher.shape)} differ in shape. "
-            "Both must be (batch, classes), with the same classes in the same order."
-        )

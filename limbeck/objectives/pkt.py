@@ -1,0 +1,49 @@
+"""Probabilistic knowledge transfer: the same neighbours with the same probabilities."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from limbeck.objectives.checks import same_shape
+from limbeck.objectives.sp import gram, unit_rows
+
+_EPSILON = 1e-7  # the released code's; it keeps the logarithm finite where two pictures are opposite
+
+
+def pkt_loss(student: Tensor, teacher: Tensor, form: Literal["released", "paper"] = "released") -> Tensor:
+    """Passalis and Tefas, "Learning Deep Representations with Probabilistic Knowledge Transfer" (ECCV 2018).
+
+    q_ij, the probability that picture i has j for a neighbour, is (cos(f_i, f_j) + 1) / 2 divided by its sum over j.
+    "released" is what the authors' code computes: the mean over all B² pairs, i = j included, of q_t·log(q_t / q_s);
+    the weight 30000 belongs to it. "paper" leaves the pairs i = j out and takes the sum. Zero at equal features,
+    unchanged when either side's features are rotated or scaled. Both depend on who else is in the batch, and even in
+    the mean on its size: "released" shrinks roughly as 1/B, "paper" grows as B.
+
+    A picture whose features are all zero has the cosine 0 with every picture.
+
+    Args:
+        student: (B, ...) features, of any shape behind the batch.
+        teacher: (B, ...) features of the same pictures; no gradient flows into them.
+        form: see above.
+
+    Returns:
+        a scalar, float32; 0 for a batch of one picture.
+
+    Raises:
+        LimbeckError: batches that differ in size.
+    """
+    said, wanted = _neighbours(student, form), _neighbours(teacher.detach(), form)
+    same_shape(said, wanted, "probabilities of neighbours")
+    divergence = wanted * ((wanted + _EPSILON) / (said + _EPSILON)).log()
+    return divergence.mean() if form == "released" else divergence.sum()
+
+
+def _neighbours(features: Tensor, form: str) -> Tensor:
+    cosines = gram(unit_rows(features.float().flatten(1)))
+    closeness = ((cosines + 1) / 2).clamp(min=0)  # rounding may put a cosine below -1
+    if form == "paper":
+        closeness = closeness * (1 - torch.eye(len(closeness), device=closeness.device))
+    return closeness / closeness.sum(dim=1, keepdim=True).clamp(min=_EPSILON)
