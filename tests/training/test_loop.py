@@ -212,3 +212,14 @@ def test_compiling_changes_how_a_step_is_run_and_nothing_else(
     job.engine = dataclasses.replace(job.engine, compiled=True)
     assert same_bits(fit(job), fit(plain))
     assert compiled == [{"dynamic": False, "mode": mode}]
+
+
+def test_the_average_has_averaged_batch_statistics(make: Callable[..., Job], network: Callable[..., nn.Module]) -> None:
+    """Weights of an average with the statistics of the last step would be another network."""
+    job = make(train=Train(epochs=2, batch_size=60, ema=0.5))
+    job.network = job.engine.place(network("wrn_16_2"))
+    kept = fit(job)
+    (averaged, last) = (dict(net.named_buffers()) for net in (kept, job.network))
+    name = "network.features.norm.running_mean"
+    assert not torch.equal(averaged[name], last[name])
+    assert averaged[name].abs().sum() > 0
