@@ -23,6 +23,7 @@ UNKNOWN = {
     "run tiny --train.optimizer adam": "error: unknown train.optimizer 'adam'. Did you mean 'adamw'? Known: adamw, sgd",
     "run tiny --device.name tpu": "error: device 'tpu' is not available. On this machine: auto, ",
     "run tiny --device.name cuda:99": "error: device 'cuda:99' is not available",
+    "run tiny --device.name cpu:3": "error: device 'cpu:3' is not available: there is one cpu. Type --device.name cpu",
     "run --student.nam nin_cifar": "--student.name",
     "run tiny --bogus 3": "Unrecognized options: --bogus",
     "run tiny --train.epochs many": "--train.epochs",

@@ -97,6 +97,10 @@ def _device(name: str) -> tuple[torch.device, str]:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise LimbeckError(f"device {name!r} is not available: there are {count} GPUs, cuda:0 to cuda:{count - 1}.")
+    if device.type != "cuda" and device.index:
+        raise LimbeckError(
+            f"device {name!r} is not available: there is one {device.type}. Type --device.name {device.type}"
+        )
     return device, f"device {name}: as asked"
 
 
