@@ -102,7 +102,10 @@ def _evaluate(words: list[str]) -> int:
 
     asked = options.parse_evaluate(words)
     console = Console(quiet=asked.quiet)
-    results = judging.evaluate(asked.path, asked.data, asked.split, engine=choose(asked.device), console=console)
+    engine = choose(asked.device)
+    for reason in engine.reasons:
+        console.say(reason)
+    results = judging.evaluate(asked.path, asked.data, asked.split, engine=engine, console=console)
     console.show(report.result_table(results, str(asked.path)))
     if asked.figures is not None:
         files.write_json(asked.figures, results)

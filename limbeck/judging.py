@@ -161,7 +161,7 @@ def _of_run(path: Path) -> _Found:
         ) from error
     paths = _finished(seeds, Path(teacher) if teacher else None, folder)
     if not paths:
-        raise LimbeckError(f"{path} has no finished network. Type `limbeck run {recipe['name']} --out {path}` first.")
+        raise LimbeckError(f"{path} has no finished network. Type `limbeck run {path}/recipe.json --out {path}` first.")
     networks = {}
     for who, weights in paths.items():
         networks[who] = load_network(weights)

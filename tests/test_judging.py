@@ -48,7 +48,7 @@ def test_a_run_that_has_not_ended_is_judged_as_far_as_it_is(finished: Path, engi
     for path in finished.rglob("weights.safetensors"):
         path.unlink()
     with pytest.raises(
-        LimbeckError, match=r"^out has no finished network\. Type `limbeck run tiny --out out` first\.$"
+        LimbeckError, match=r"^out has no finished network\. Type `limbeck run out/recipe.json --out out` first\.$"
     ):
         judging.evaluate(finished, engine=engine, console=QUIET)
 
