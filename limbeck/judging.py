@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -54,11 +55,12 @@ def conclude(
     if len(held_out):
         sets = {(recipe.data.name, "holdout"): held_out, **sets}
     weights = _finished(recipe.protocol.seeds, _teacher(recipe), folder)
+    digest = functools.cache(files.digest)  # of each file once, however many sets there are
 
     def answers(judged: Judged) -> Tensor:
         """Kept ones, if they are of these weights; else new ones, which are kept."""
         path = folder.network(judged.role, judged.seed) / f"logits-{judged.dataset}-{judged.split}.safetensors"
-        of = files.digest(weights[judged.role, judged.seed])
+        of = digest(weights[judged.role, judged.seed])
         if path.exists() and files.read_metadata(path).get("weights") == of:
             return files.read_tensors(path)["logits"].to(engine.device)
         if judged.split == "test":

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import above_zero
+from limbeck.objectives.logits import mean_over_labelled
 from limbeck.objectives.sp import unit_rows
 
 
@@ -41,8 +42,7 @@ def crd_loss(positive: Tensor, negatives: Tensor, labels: Tensor | None = None) 
     losses = F.softplus(chance - positive.float()) + F.softplus(negatives.float() - chance).sum(dim=1)
     if labels is None:
         return losses.mean()
-    labelled = labels >= 0
-    return torch.where(labelled, losses, 0.0).sum() / labelled.sum().clamp(min=1)
+    return mean_over_labelled(losses, labels)
 
 
 class ContrastiveMemory(nn.Module):

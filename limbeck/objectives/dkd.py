@@ -8,6 +8,7 @@ from torch import Tensor
 
 from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import above_zero, same_shape
+from limbeck.objectives.logits import divergence, mean_over_labelled
 
 
 def dkd_loss(
@@ -65,11 +66,10 @@ def dkd_parts(student: Tensor, teacher: Tensor, labels: Tensor, temperature: flo
     above_zero(temperature)
     student, teacher = student.float() / temperature, teacher.detach().float() / temperature
     is_label = label_mask(labels, student.shape[1])
-    target = _divergence(_label_or_not(student, is_label), _label_or_not(teacher, is_label))
-    others = _divergence(log_softmax_of_others(student, is_label), log_softmax_of_others(teacher, is_label))
-    labelled = labels >= 0
-    scale = temperature**2 / labelled.sum().clamp(min=1)
-    return scale * target.where(labelled, 0.0).sum(), scale * others.where(labelled, 0.0).sum()
+    target = divergence(_label_or_not(student, is_label), _label_or_not(teacher, is_label))
+    others = divergence(log_softmax_of_others(student, is_label), log_softmax_of_others(teacher, is_label))
+    squared = temperature**2
+    return squared * mean_over_labelled(target, labels), squared * mean_over_labelled(others, labels)
 
 
 def label_mask(labels: Tensor, classes: int) -> Tensor:
@@ -97,8 +97,3 @@ def _label_or_not(logits: Tensor, is_label: Tensor) -> Tensor:
     log_all = F.log_softmax(logits, dim=1)
     log_label = log_all.masked_fill(~is_label, 0.0).sum(dim=1)
     return torch.stack([log_label, log_all.masked_fill(is_label, -torch.inf).logsumexp(dim=1)], dim=1)
-
-
-def _divergence(log_student: Tensor, log_teacher: Tensor) -> Tensor:
-    """(B,) KL(teacher ‖ student) of rows of log-probabilities."""
-    return (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)

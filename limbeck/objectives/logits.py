@@ -33,8 +33,7 @@ def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tenso
     above_zero(temperature)
     log_student = F.log_softmax(student.float() / temperature, dim=1)
     log_teacher = F.log_softmax(teacher.detach().float() / temperature, dim=1)
-    divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
-    return temperature**2 * divergence.mean()
+    return temperature**2 * divergence(log_student, log_teacher).mean()
 
 
 def cross_entropy(student: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -91,6 +90,15 @@ def tf_kd_loss(
     virtual = others + (correct - others) * F.one_hot(labels.clamp(min=0), classes).float()
     log_teacher = F.log_softmax(virtual / temperature, dim=1)
     log_student = F.log_softmax(student.float() / (temperature if form == "paper" else 1.0), dim=1)
-    divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
+    return mean_over_labelled(divergence(log_student, log_teacher), labels)
+
+
+def divergence(log_student: Tensor, log_teacher: Tensor) -> Tensor:
+    """(B,) KL(teacher ‖ student), in nats, of (B, C) rows of log-probabilities."""
+    return (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
+
+
+def mean_over_labelled(losses: Tensor, labels: Tensor) -> Tensor:
+    """The mean of (B,) losses over the labelled pictures (-1 marks the others); 0 when no picture is labelled."""
     labelled = labels >= 0
-    return (divergence * labelled).sum() / labelled.sum().clamp(min=1)
+    return losses.where(labelled, 0.0).sum() / labelled.sum().clamp(min=1)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from limbeck.objectives.checks import above_zero, same_shape
 from limbeck.objectives.dkd import label_mask, log_softmax_of_others
+from limbeck.objectives.logits import mean_over_labelled
 
 
 def nkd_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float = 1.0, gamma: float = 1.5) -> Tensor:
@@ -41,6 +42,4 @@ def nkd_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: floa
     hat_student = log_softmax_of_others(student / temperature, is_label)
     hat_teacher = log_softmax_of_others(teacher / temperature, is_label)
     others = (hat_teacher.exp() * hat_student).sum(dim=1)
-    labelled = labels >= 0
-    total = -(target + gamma * temperature**2 * others).where(labelled, 0.0).sum()
-    return total / labelled.sum().clamp(min=1)
+    return mean_over_labelled(-(target + gamma * temperature**2 * others), labels)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from limbeck.objectives.checks import above_zero, same_shape
+from limbeck.objectives.logits import mean_over_labelled
 
 
 def ofa_loss(
@@ -50,5 +51,4 @@ def ofa_loss(
     soft = F.softmax(teacher.detach().float() / temperature, dim=1)
     is_label = F.one_hot(labels.clamp(min=0), student.shape[1]).bool()
     weights = torch.where(is_label, torch.expm1(eps * torch.log1p(soft)), soft if form == "paper" else soft**eps)
-    labelled = labels >= 0
-    return -(weights * log_student).sum(dim=1).where(labelled, 0.0).sum() / labelled.sum().clamp(min=1)
+    return mean_over_labelled(-(weights * log_student).sum(dim=1), labels)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from limbeck.objectives.checks import above_zero, same_shape
+from limbeck.objectives.logits import mean_over_labelled
 
 
 def wsld_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float = 4.0) -> Tensor:
@@ -40,5 +41,4 @@ def wsld_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: flo
     student_error = F.cross_entropy(student.detach(), known, reduction="none")
     teacher_error = F.cross_entropy(teacher, known, reduction="none")
     weight = -torch.expm1(-student_error / (teacher_error + 1e-7))
-    labelled = labels >= 0
-    return temperature**2 * (weight * soft).where(labelled, 0.0).sum() / labelled.sum().clamp(min=1)
+    return temperature**2 * mean_over_labelled(weight * soft, labels)
