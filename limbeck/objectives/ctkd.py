@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limbeck.objectives.checks import above_zero, same_shape
+from limbeck.objectives.logits import divergence
 
 
 def ctkd_loss(student: Tensor, teacher: Tensor, temperature: Tensor) -> Tensor:
@@ -33,8 +34,7 @@ def ctkd_loss(student: Tensor, teacher: Tensor, temperature: Tensor) -> Tensor:
     temperature = temperature.float()
     log_student = F.log_softmax(student.float() / temperature, dim=1)
     log_teacher = F.log_softmax(teacher.detach().float() / temperature, dim=1)
-    divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
-    return temperature.square() * divergence.mean()
+    return temperature.square() * divergence(log_student, log_teacher).mean()
 
 
 class LearnedTemperature(nn.Module):

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from limbeck.objectives.checks import above_zero, same_shape
+from limbeck.objectives.logits import divergence
 
 
 def ttm_loss(student: Tensor, teacher: Tensor, gamma: float = 0.1) -> Tensor:
@@ -61,4 +62,4 @@ def _matching(student: Tensor, teacher: Tensor, gamma: float) -> tuple[Tensor, T
     log_power = gamma * F.log_softmax(teacher.detach().float(), dim=1)
     log_sum = log_power.logsumexp(dim=1, keepdim=True)
     log_q, log_student = log_power - log_sum, F.log_softmax(student.float(), dim=1)
-    return (log_q.exp() * (log_q - log_student)).sum(dim=1), log_sum.squeeze(1).exp()
+    return divergence(log_student, log_q), log_sum.squeeze(1).exp()
