@@ -88,7 +88,13 @@ class Others:
 
 
 def versions(*more: str) -> str:
-    """The versions of what was measured, and of ``more`` packages."""
+    """The versions of what was measured, and of ``more`` packages; a checkout that is not installed has none."""
+
+    def version(name: str) -> str:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            return "(not installed)"
+
     packages = ("limbeck", "torch", "torchvision", "pillow", *more)
-    said = (f"{name} {importlib.metadata.version(name)}" for name in packages)
-    return ", ".join([f"Python {platform.python_version()}", *said])
+    return ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in packages)])

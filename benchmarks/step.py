@@ -70,7 +70,8 @@ def main(setting: Setting, console: Console) -> None:
     for name in set(setting.only) - set(CONTENDERS):
         raise unknown("contender", name, CONTENDERS)
     names = [name for name in CONTENDERS if not setting.only or name in setting.only]
-    absent = "torchdistill" in names and importlib.util.find_spec("torchdistill") is None
+    peer = "torchdistill"
+    taking_part = [name for name in names if name != peer or importlib.util.find_spec(peer)]
     engine = choose(Device(name=setting.torch_device(), threads=setting.threads))
     available = len(data.load(setting.data, "train", console))
     others, peaks = Others(), dict[str, float]()
@@ -87,7 +88,6 @@ def main(setting: Setting, console: Console) -> None:
             raise LimbeckError(f"batch size {batch_size} is more than the {available} pictures of {setting.data}.")
         console.say(f"batch size {batch_size}, {pictures:,} pictures a turn")
         workload = replace(setting, batch_size=batch_size, pictures=pictures)
-        taking_part = [name for name in names if not (absent and name == "torchdistill")]
         contenders = {name: partial(CONTENDERS[name][1], workload=workload) for name in taking_part}
         speeds[batch_size] = referee(contenders, setting.rounds, console, peak)
     machine = hardware(engine.device)
@@ -103,7 +103,7 @@ def main(setting: Setting, console: Console) -> None:
         "",
         f"Measured on {datetime.datetime.now(datetime.UTC):%Y-%m-%d} by `{command}`.",
         "",
-        f"- {versions(*([] if absent else ['torchdistill']))}",
+        f"- {versions(*({peer} & set(taking_part)))}",
         *(f"- limbeck: {reason}" for reason in engine.reasons if not reason.startswith("compile")),
         f"- processor time taken by other programs meanwhile: {'unknown' if share is None else f'{100 * share:.1f} %'}",
         "",

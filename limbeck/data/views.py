@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 from limbeck.spec import Family, Spec
 from limbeck.streams import derive
 
-_DRAWS = 128
+_DRAWS = 32
 _GREY = 128
 
 
@@ -156,7 +156,7 @@ def _reflected(size: int, pad: int, device: torch.device) -> Tensor:
 
 
 def _augmented(images_NHWC: Tensor, index: Tensor, policy: Policy, view_seed: int, epoch: int) -> Tensor:
-    """Applies a policy. An epoch has 128 draws of it; each picture takes one; a draw's pictures go through together."""
+    """Applies a policy. An epoch has 32 draws of it; each picture takes one; a draw's pictures go through together."""
     transform = policy.build()
     draw = random_integers((view_seed, epoch, "draw"), index, _DRAWS)
     by_draw = draw.argsort(stable=True)

@@ -12,21 +12,24 @@ from limbeck.training import SGD, AdamW, Schedule, Train
 def cifar10() -> Recipe:
     """The lab's pair on CIFAR-10: AlexNet (57.0 M parameters) teaches Network in Network (0.97 M).
 
-    For a GPU. The teacher learns from RandAugment views, the student from crop and flip.
+    For a GPU. Both learn from RandAugment views, and an average of the weights is what is kept. The student's dropout
+    is half of the lab's: against these views the whole of it leaves too little to learn with.
 
     Command: limbeck run cifar10
-    Time: 7 min on one H100 80GB, torch 2.11.0, bf16, compiled.
-    Result, CIFAR-10 test, 3 seeds: teacher 90.09 %, alone 88.13 ± 0.99, distilled 88.81 ± 0.42, gain +0.67 ± 0.95
+    Time: 13 min on one H200, torch 2.11.0, bf16, compiled; the first seed, teacher included, 4 min 30 s.
+    Result, CIFAR-10 test, 5 seeds: teacher 90.91 %, alone 90.90 ± 0.11, distilled 91.29 ± 0.24, gain +0.39 ± 0.24
     points. CIFAR-10.1: not measured.
     """
+    views = Views(policy=RandAugment(operations=2, magnitude=9))
     return Recipe(
         name="cifar10",
         data=Data(name="cifar10", tests=("cifar10", "cifar10_1")),
+        views=views,
         teacher=Training(
-            views=Views(policy=RandAugment(operations=2, magnitude=9)),
+            views=views,
             student=Model(name="alexnet_cifar"),
             train=Train(
-                epochs=50,
+                epochs=100,
                 batch_size=250,
                 optimizer=SGD(lr=0.05),
                 schedule=Schedule(warmup=3),
@@ -35,12 +38,18 @@ def cifar10() -> Recipe:
                 chunk=180,
             ),
         ),
-        student=Model(name="nin_cifar"),
+        student=Model(name="nin_cifar", dropout=0.25),
         train=Train(
-            epochs=90, batch_size=500, optimizer=AdamW(lr=2e-3), schedule=Schedule(warmup=5), clip=1.0, chunk=90
+            epochs=120,
+            batch_size=500,
+            optimizer=AdamW(lr=4e-3),
+            schedule=Schedule(warmup=5),
+            clip=1.0,
+            ema=0.998,
+            chunk=90,
         ),
         objective=KD(temperature=4, weight=0.9, labels=0.1),
-        protocol=Protocol(seeds=(0, 1, 2), holdout=5000),
+        protocol=Protocol(seeds=(0, 1, 2, 3, 4), holdout=5000),
     )
 
 
@@ -63,9 +72,15 @@ def cifar10_best() -> Recipe:
             student=Model(name="wrn_28_10"),
             train=Train(epochs=60, batch_size=250, optimizer=SGD(lr=0.1), schedule=Schedule(warmup=2), ema=0.998),
         ),
-        student=Model(name="nin_cifar"),
+        student=Model(name="nin_cifar", dropout=0.25),
         train=Train(
-            epochs=300, batch_size=500, optimizer=AdamW(lr=2e-3), schedule=Schedule(warmup=5), clip=1.0, chunk=90
+            epochs=300,
+            batch_size=500,
+            optimizer=AdamW(lr=4e-3),
+            schedule=Schedule(warmup=5),
+            clip=1.0,
+            ema=0.998,
+            chunk=90,
         ),
         objective=KD(temperature=4, weight=1, labels=0),
         protocol=Protocol(seeds=(0, 1, 2), holdout=5000),

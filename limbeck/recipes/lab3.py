@@ -80,7 +80,7 @@ def lab3() -> Recipe:
     pictures are trained on. The notebook's L2 penalty in the loss, 5e-5 times the squared weights, is a weight decay
     of 1e-4.
 
-    What differs: an epoch has 128 draws of AutoAugment, shared out over the pictures; the notebook has one a picture.
+    What differs: an epoch has 32 draws of AutoAugment, shared out over the pictures; the notebook has one a picture.
     Two quirks change no weight and are measured elsewhere: the teacher inside the autograd graph costs time
     (benchmarks/lab3_loop.py), and augmented test pictures cost points of every evaluation (studies/lab3).
 

@@ -25,7 +25,7 @@ import tyro
 from limbeck import files, recipes
 from limbeck.console import Console, duration
 from limbeck.data import CATALOGUE
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, unknown
 from limbeck.evaluation.statistics import mean_with_interval
 from limbeck.objectives import CrossEntropy, TfKD
 from limbeck.recipes import Recipe, Training
@@ -59,6 +59,8 @@ class Setting:
     """Where the runs are kept."""
     results: Path = HERE / "results"
     """Where HARDWARE.json is written."""
+    only: tuple[str, ...] = ()
+    """Stages to do, by name; none: all of them."""
     list: bool = False
     """Only say what would be done."""
 
@@ -133,13 +135,20 @@ def of_recipe(name: str, recipe: Recipe, setting: Setting) -> Stage:
 
 
 def main(setting: Setting, console: Console) -> int:
-    """Does the stages one after another until the time is up; returns the exit code, 2 where a stage failed."""
+    """Does the stages one after another until the time is up; returns the exit code, 2 where a stage failed.
+
+    Raises:
+        LimbeckError: there is no stage of a name that is asked for.
+    """
+    todo = {stage.name: stage for stage in stages(setting)}
+    for name in set(setting.only) - set(todo):
+        raise unknown("stage", name, todo)
     ends = time.monotonic() + 60 * setting.minutes
     machine = hardware(choose(Device(name=setting.device)).device)
     written = setting.results / f"{slug(machine)}.json"
     told: dict[str, Any] = files.read_json(written)["stages"] if written.exists() else {}
     failed = False
-    for stage in stages(setting):
+    for stage in (todo[name] for name in todo if name in (setting.only or todo)):
         left = ends - time.monotonic()
         console.say(f"{stage.name}: {shlex.join(stage.command)}")
         if setting.list or (stage.run is None and told.get(stage.name, {}).get("state") == COMPLETE):
@@ -153,11 +162,12 @@ def main(setting: Setting, console: Console) -> int:
 
 
 def collected(stage: Stage) -> dict[str, Any]:
-    """A finished run's results and the environment of its last start; nothing where there is none."""
+    """A finished run's results and the environment of its last start, its command line excepted; nothing without."""
     results = stage.run / "results.json" if stage.run else None
     if results is None or not results.exists():
         return {}
     environment = files.read_json(results.with_name("environment.json"))["starts"][-1]
+    del environment["command"]  # it has paths of this machine
     return {"results": files.read_json(results), "environment": environment}
 
 
