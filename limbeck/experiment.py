@@ -8,19 +8,22 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
 
-from limbeck import data, files, judging, streams
+from limbeck import data, files, judging, own, streams
 from limbeck.console import Console
+from limbeck.data.views import make_views
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.results import measure
 from limbeck.models.weights import load_network, save_network
+from limbeck.objectives import Batch, Outputs, rehearse
+from limbeck.recipes.catalogue import find
 from limbeck.recipes.recipe import Recipe, Training, Weights
-from limbeck.runs import RunFolder, open_run
+from limbeck.runs import RunFolder, folder_of, open_run
 from limbeck.training import Engine, Job, Train, choose, fit
 from limbeck.training.loop import LabelsViews
 
@@ -35,30 +38,48 @@ class Result:
     results: dict[str, Any]
 
 
-def run(recipe: Recipe, out: Path | None = None, fresh: bool = False, console: Console | None = None) -> Result:
+def run(
+    recipe: Recipe | str | Path,
+    out: str | Path | None = None,
+    fresh: bool = False,
+    console: Console | None = None,
+) -> Result:
     """Runs an experiment to its end, continuing where an earlier start of it stopped.
 
     Args:
-        recipe: what to do.
+        recipe: what to do; or a recipe's name or path, as `limbeck run` takes it.
         out: the run folder; by default runs/<name>-<digest of the recipe>.
-        fresh: throw away what is there and start over.
+        fresh: start over. What the folder has of an earlier run is removed as soon as this one is found able to begin.
         console: where progress goes; by default the standard output.
 
     Raises:
         LimbeckError: a mistake that the user can mend; what was reached until then is kept.
     """
+    if isinstance(recipe, (str, Path)):
+        recipe = find(str(recipe))
+    if not isinstance(recipe, Recipe):
+        called = " Call it: it is a function." if callable(recipe) else ""
+        raise LimbeckError(f"run takes a Recipe, or the name or path of one, not {type(recipe).__name__}.{called}")
     console = console or Console()
     engine = choose(recipe.device)
-    with open_run(recipe, out, fresh) as folder:
-        if folder.results.exists():
+    folder = folder_of(recipe, Path(out) if out else None)
+    with files.mendable(folder.path):
+        complete = folder.results.exists() and not fresh
+    experiment = None if complete else Experiment(recipe, folder, engine, console)
+    with open_run(recipe, folder.path, fresh) as folder:
+        if experiment is None:
+            results = folder.read_results()
             console.say(f"{folder.path} is complete already; --fresh starts it over.")
-            return Result(folder.path, files.read_json(folder.results))
-        folder.note_environment(engine)
-        return Result(folder.path, Experiment(recipe, folder, engine, console).run())
+            return Result(folder.path, results)
+        folder.note_environment(engine, recipe)
+        return Result(folder.path, experiment.run())
 
 
 class Experiment:
-    """One recipe being carried out in one folder."""
+    """One recipe being carried out in one folder.
+
+    Made before the folder is, and before anything is trained: whatever can be found wrong is found wrong then.
+    """
 
     def __init__(self, recipe: Recipe, folder: RunFolder, engine: Engine, console: Console) -> None:
         self.recipe, self.folder, self.engine, self.console = recipe, folder, engine, console
@@ -66,6 +87,7 @@ class Experiment:
         kept, held = data.hold_out(whole, recipe.protocol.holdout)
         _refuse_large_batches(recipe, len(kept))
         self.pictures, self.held_out = (whole.subset(part).to(engine.device) for part in (kept, held))
+        self.rehearse()
 
     def run(self) -> dict[str, Any]:
         """All the stages; returns what results.json holds."""
@@ -74,9 +96,9 @@ class Experiment:
         networks: dict[tuple[str, int | None], nn.Module] = {}
         teacher = None
         students = recipe.students()
-        if recipe.teacher is not None and any(how.teacher for how in students.values()):
+        if recipe.listened_to is not None:
             first = recipe.protocol.seeds[0]
-            networks["teacher", None] = self.network(recipe.teacher, folder.teacher, "teacher", first)
+            networks["teacher", None] = self.network(recipe.listened_to, folder.teacher, "teacher", first)
             teacher = self.labeller(networks["teacher", None], folder.teacher)
         for seed in recipe.protocol.seeds:
             for role, how in students.items():
@@ -91,6 +113,35 @@ class Experiment:
         shutil.rmtree(folder.teacher / "logits", ignore_errors=True)
         files.write_json(folder.results, results)  # last: a run with results is never taken up again
         return results
+
+    def rehearse(self) -> None:
+        """Asks a teacher that is trained already, and whatever is of the user's own, once.
+
+        Raises:
+            LimbeckError: one of them cannot do what the training will ask of it.
+        """
+        students = self.recipe.students().values()
+        for how in (how for student in students for _, how in student.chain()):
+            if isinstance(how, Weights):
+                predict(self.engine.place(self.loaded(how.path)), self.pictures.subset(torch.arange(1)), self.engine)
+            elif own.classes(how):
+                self._rehearse(how)
+
+    def _rehearse(self, how: Training) -> None:
+        """One batch as in a training, with answers that are made up in place of the networks'."""
+        index = torch.arange(how.train.batch_size, device=self.engine.device)
+        with own.blamed(how):
+            views = make_views(self.pictures.fetch(index), index, how.views, self.recipe.protocol.view_seed, epoch=0)
+            how.train.optimizer.build([nn.Parameter(torch.zeros(1))])
+        if not own.is_own(type(how.objective)):
+            return
+        now, generator = torch.zeros((), device=self.engine.device), torch.Generator().manual_seed(0)
+        batch = Batch(
+            index, self.engine.pictures(views), self.pictures.labels[index], step=now, epoch=now, progress=now
+        )
+        answers = torch.randn(2, len(index), len(self.pictures.classes), generator=generator).to(now.device)
+        student, teacher = map(Outputs, answers)
+        rehearse(how.objective, student, teacher if how.teacher else None, batch, self.engine.place)
 
     def introduce(self) -> None:
         """Says what is about to be done, with what, and why so."""
@@ -132,7 +183,7 @@ class Experiment:
     def trained(self, how: Training, folder: Path, title: str, seed: int, teacher: LabelsViews | None) -> nn.Module:
         """Trains one network, continuing from its checkpoint if there is one."""
         label = f"{title} ({how.student.title()})"
-        with _enough_memory(label, how.train):
+        with own.blamed(self.recipe), _enough_memory(label, how.train):
             with streams.seeded(seed, "weights"):
                 network = how.student.build(len(self.pictures.classes), self.pictures.statistics())
             job = Job(
@@ -155,7 +206,8 @@ class Experiment:
 
     def labeller(self, network: nn.Module, folder: Path) -> LabelsViews:
         """The network as a teacher, asked as the recipe says."""
-        return self.recipe.logits.build(network, self.engine, folder / "logits", len(self.pictures))
+        with own.blamed(self.recipe):
+            return self.recipe.logits.build(network, self.engine, folder / "logits", len(self.pictures))
 
     def held_out_figures(self, network: nn.Module) -> dict[str, float]:
         """Accuracy and nll on the held-out split; nothing where none is held out."""
@@ -185,12 +237,10 @@ def _enough_memory(doing: str, train: Train) -> Iterator[None]:
 
 def _refuse_large_batches(recipe: Recipe, pictures: int) -> None:
     """A batch larger than the training set is a mistake, not a wish."""
-    where, training = "train", cast("Training | Weights | None", recipe)
-    while isinstance(training, Training):
-        size = training.train.batch_size
-        if size > pictures:
+    for above, training in recipe.chain():
+        if isinstance(training, Training) and training.train.batch_size > pictures:
             raise LimbeckError(
-                f"{where}.batch_size = {size} is larger than the training set of {pictures} pictures. "
-                f"Type --{where}.batch-size {min(128, pictures)}, or hold out fewer with --protocol.holdout."
+                f"{above}train.batch_size = {training.train.batch_size} is larger than the training set of {pictures} "
+                f"pictures. Type --{above}train.batch-size {min(128, pictures)}, or hold out fewer with "
+                "--protocol.holdout."
             )
-        where, training = f"teacher.{where}", training.teacher

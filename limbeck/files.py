@@ -32,6 +32,12 @@ _MENDABLE = {
     errno.EEXIST: "a file of that name is in the way; choose another folder",
     errno.EISDIR: "a folder of that name is in the way; remove it or choose another folder",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+    errno.ENOENT: "there is no such folder and none can be made there; choose another folder",
+    errno.ELOOP: "a link of the path leads back to itself; choose another folder",
+    errno.EINVAL: "the file system does not allow that name; choose another folder",
+    errno.EBUSY: "something else uses that place; choose another folder",
+    errno.ENOTSUP: "the file system does not allow that; choose another folder",
+    errno.ENOLCK: "the file system has no locks; choose a folder on another one",
 }
 
 
@@ -86,14 +92,27 @@ def write_json(path: Path, content: object) -> None:
     write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """Reads a JSON file; raises `LimbeckError` when it is not valid JSON."""
+def read_json(
+    path: Path, keys: Mapping[str, type] | None = None, remedy: str = "Remove that file and run again."
+) -> Any:
+    """Reads a JSON file.
+
+    Args:
+        path: the file.
+        keys: what it must have, each with the type of its value; none: it may hold anything.
+        remedy: the end of the error's message.
+
+    Raises:
+        LimbeckError: it cannot be read, is not valid JSON, or lacks a key.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for key, kind in (keys or {}).items():
+            if not isinstance(content, dict) or not isinstance(content.get(key), kind):
+                raise ValueError(f"it has no {key!r}, or not as limbeck writes it")
     except (ValueError, OSError) as error:
-        raise LimbeckError(
-            f"cannot read {path}: {error}. Remove the file, or the folder it is in, and run again."
-        ) from error
+        raise LimbeckError(f"cannot read {path}: {error}. {remedy}") from error
+    return content
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
@@ -122,17 +141,32 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Reads a safetensors file onto the CPU.
 
     Raises:
-        LimbeckError: the file does not exist, is truncated, or is not safetensors.
+        LimbeckError: the file does not exist, is damaged, or is not safetensors.
     """
     try:
         return safetensors.torch.load_file(path)
     except FileNotFoundError as error:
         raise LimbeckError(f"weights file {path} does not exist. Check the path.") from error
     except (safetensors.SafetensorError, OSError) as error:
+        if other := _something_else(path):
+            raise LimbeckError(
+                f"{path} is {other}. Type the path of a weights.safetensors in a run's folder."
+            ) from error
         raise LimbeckError(
-            f"weights file {path} is damaged or not a safetensors file ({error}). "
-            "Replace it with a good copy, or remove it."
+            f"weights file {path} is damaged ({error}). Replace it with a good copy; if a run made it, removing it and "
+            "running again has it made again."
         ) from error
+
+
+def _something_else(path: Path) -> str | None:
+    """What a file is that never was safetensors; None where it may be a damaged one."""
+    if path.is_dir():
+        return "a folder, not a weights file"
+    with contextlib.suppress(OSError), path.open("rb") as stream:
+        begin = stream.read(9)  # the header's length, and the header, which is JSON
+        if begin[8:] != b"{" and (begin[8:] or path.suffix != ".safetensors"):
+            return "not a weights file: it is no safetensors file"
+    return None
 
 
 def digest(path: Path, algorithm: str = "sha256", progress: Callable[[int], None] | None = None) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from torch import Tensor, nn
 
-from limbeck import data, files
+from limbeck import data, files, own
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
@@ -69,15 +69,8 @@ def conclude(
         files.write_tensors(path, {"logits": logits, "labels": judged.pictures.labels}, {"weights": of})
         return logits
 
-    return {
-        "schema": SCHEMA,
-        "status": "complete",
-        "recipe": {"name": recipe.name, "digest": recipe.digest()},
-        "networks": _portraits(recipe, folder, networks),
-        **_measured(networks, sets, answers),
-        "not_measured": not_measured,
-        "notes": [ONE_TEACHER] if ("teacher", None) in networks else [],
-    }
+    whose = {"recipe": {"name": recipe.name, "digest": recipe.digest()}}
+    return _judged(_portraits(recipe, folder, networks), networks, sets, not_measured, answers, whose)
 
 
 def evaluate(
@@ -123,15 +116,7 @@ def evaluate(
 
     busy = f"another process is working in {path}. Wait until it has ended."
     with files.locked(path / "lock", busy) if found.folder is not None else contextlib.nullcontext():
-        judged = _measured(networks, sets, answers)
-    return {
-        "schema": SCHEMA,
-        "status": "complete",
-        "networks": portraits,
-        **judged,
-        "not_measured": not_measured,
-        "notes": [ONE_TEACHER] if ("teacher", None) in networks else [],
-    }
+        return _judged(portraits, networks, sets, not_measured, answers)
 
 
 class _Found(NamedTuple):
@@ -153,14 +138,14 @@ def _of_run(path: Path) -> _Found:
         raise LimbeckError(
             f"{path} is not the folder of a run: it has no recipe.json. Give another, or a weights file."
         )
-    recipe, folder = files.read_json(path / "recipe.json"), RunFolder(path)
+    remedy = "Type the command that started the run once more: it writes that file anew. Or give a weights file."
+    recipe = files.read_json(path / "recipe.json", {"data": dict, "protocol": dict}, remedy)
+    folder = RunFolder(path)
     try:
         name, tests = recipe["data"]["name"], tuple(recipe["data"]["tests"])
-        seeds, teacher = recipe["protocol"]["seeds"], (recipe["teacher"] or {}).get("path")
+        seeds, teacher = tuple(recipe["protocol"]["seeds"]), (recipe["teacher"] or {}).get("path")
     except (KeyError, TypeError, AttributeError) as error:
-        raise LimbeckError(
-            f"{path / 'recipe.json'} is not a recipe: {error}. Give another run, or a weights file."
-        ) from error
+        raise LimbeckError(f"{path / 'recipe.json'} is not a recipe: {own.said(error)}. {remedy}") from error
     paths = _finished(seeds, Path(teacher) if teacher else None, folder)
     if not paths:
         raise LimbeckError(f"{path} has no finished network. Type `limbeck run {path}/recipe.json --out {path}` first.")
@@ -211,10 +196,15 @@ def _sets(
     return sets, not_measured
 
 
-def _measured(
-    networks: Networks, sets: Mapping[tuple[str, str], Dataset], answers: Callable[[Judged], Tensor]
+def _judged(
+    portraits: Sequence[Mapping[str, Any]],
+    networks: Networks,
+    sets: Mapping[tuple[str, str], Dataset],
+    not_measured: Sequence[Mapping[str, str]],
+    answers: Callable[[Judged], Tensor],
+    whose: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The measurements of every network on every set, and their summary."""
+    """Every network measured on every set, and the summary: the keys of results.json, ``recipe`` from ``whose``."""
     measurements: list[Measurement] = []
     right: dict[tuple[str, str, int | None], np.ndarray] = {}
     for (dataset, split), pictures in sets.items():
@@ -222,7 +212,16 @@ def _measured(
             logits = answers(Judged(role, seed, network, dataset, split, pictures))
             measurements += measure(logits, pictures.labels, role=role, seed=seed, dataset=dataset, split=split)
             right[key(dataset, split), role, seed] = (logits.argmax(1) == pictures.labels).cpu().numpy().astype(int)
-    return {"measurements": measurements, "summary": summarise(measurements, right)}
+    return {
+        "schema": SCHEMA,
+        "status": "complete",
+        **(whose or {}),
+        "networks": portraits,
+        "measurements": measurements,
+        "summary": summarise(measurements, right),
+        "not_measured": not_measured,
+        "notes": [ONE_TEACHER] if ("teacher", None) in networks else [],
+    }
 
 
 def _portraits(recipe: Recipe, folder: RunFolder, networks: Networks) -> list[dict[str, Any]]:
@@ -238,7 +237,18 @@ def _portraits(recipe: Recipe, folder: RunFolder, networks: Networks) -> list[di
 def _metrics(folder: RunFolder | None, role: str, seed: int | None) -> list[dict[str, Any]]:
     """One row an epoch of a network's training, where the run has it."""
     path = folder.network(role, seed) / "metrics.jsonl" if folder else None
-    return [json.loads(line) for line in path.read_text().splitlines()] if path and path.exists() else []
+    if path is None or not path.exists():
+        return []
+    rows: list[dict[str, Any]] = []
+    try:
+        for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+            rows.append({name: float(row[name]) for name in ("seconds", "images_per_second")})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise LimbeckError(
+            f"cannot read {path}, line {len(rows) + 1}: {own.said(error)}. Remove that file and run again: the speed "
+            "of that training is then unknown, everything else is kept."
+        ) from error
+    return rows
 
 
 def _portrait(

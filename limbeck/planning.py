@@ -96,7 +96,7 @@ class _Planner:
         """Measures all the stages, in the order of a run."""
         recipe, seeds = self.recipe, len(self.recipe.protocol.seeds)
         students = recipe.students()
-        listened_to = recipe.teacher if any(how.teacher for how in students.values()) else None
+        listened_to = recipe.listened_to
         teacher = self.teacher(listened_to, "teacher", self.judged_on) if listened_to else None
         for role, how in students.items():
             self.training(how, f"student {role}", teacher if how.teacher else None, seeds, self.judged_on)

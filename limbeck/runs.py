@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,12 +19,15 @@ from typing import Any
 
 import torch
 
-from limbeck import files
+from limbeck import files, own
 from limbeck.errors import LimbeckError
-from limbeck.recipes.recipe import Recipe, from_json
+from limbeck.evaluation.results import KEYS
+from limbeck.recipes.recipe import Recipe, read_recipe
 from limbeck.training import Engine
 
 _UNFINISHED = ".*.part"  # what a process that was killed was writing
+# What a run writes, in the order in which --fresh removes it: what is left when that is cut short is a run still.
+_CONTENTS = ("results.json", "evaluations.jsonl", "teacher", "seed*", "SHA256SUMS", "environment.json", "recipe.json")
 _PACKAGES = ("limbeck", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
 
 
@@ -48,11 +52,29 @@ class RunFolder:
         """The folder of a network; the teacher's has no seed."""
         return self.teacher if seed is None else self.student(seed, role)
 
-    def note_environment(self, engine: Engine) -> None:
+    def read_results(self) -> dict[str, Any]:
+        """The content of results.json.
+
+        Raises:
+            LimbeckError: it is damaged.
+        """
+        remedy = "Remove that file and run again: everything else is kept, and no test set is looked at again."
+        return files.read_json(self.results, KEYS, remedy)
+
+    def note_environment(self, engine: Engine, recipe: Recipe) -> None:
         """Adds this start of the run to environment.json: versions, hardware, threads, revision, decisions."""
+        start = {**_environment(engine), "recipe": recipe.digest()}
+        files.write_json(self.path / "environment.json", {"starts": [*self._starts(), start]})
+
+    def noted_digest(self) -> str | None:
+        """The digest of the recipe that was started here last; None where nothing says it."""
+        digests = [start.get("recipe") for start in self._starts() if isinstance(start, dict)]
+        return digests[-1] if digests else None
+
+    def _starts(self) -> list[Any]:
         path = self.path / "environment.json"
-        starts = files.read_json(path)["starts"] if path.exists() else []
-        files.write_json(path, {"starts": [*starts, _environment(engine)]})
+        remedy = "Remove that file and run again: everything else is kept."
+        return files.read_json(path, {"starts": list}, remedy)["starts"] if path.exists() else []
 
     def note_evaluation(self, role: str, seed: int | None, dataset: str, split: str) -> None:
         """Logs that a test set is about to be looked at, in evaluations.jsonl."""
@@ -104,27 +126,33 @@ def open_run(recipe: Recipe, out: Path | None = None, fresh: bool = False) -> It
     Args:
         recipe: what is run.
         out: the folder; by default runs/<name>-<digest of the recipe>.
-        fresh: throw away what is there.
+        fresh: throw away what an earlier run of the recipe left there. Other files are left alone.
 
     Raises:
-        LimbeckError: the folder belongs to another recipe, another process is working in it, or it cannot be written.
+        LimbeckError: the folder belongs to another recipe, or to an earlier text of its own classes; another process is
+            working in it, or it cannot be written.
     """
-    path = out or Path("runs") / f"{recipe.name}-{recipe.digest()}"
+    folder = folder_of(recipe, out)
+    path = folder.path
     busy = f"another process is working in {path}. Wait until it has ended, or type --out FOLDER to work elsewhere."
     _refuse_foreign(path)
     with files.locked(path / "lock", busy):
-        recipe_file = path / "recipe.json"
+        recipe_file, content = path / "recipe.json", (recipe.model_dump_json(indent=2) + "\n").encode()
         if recipe_file.exists():
-            _refuse_another(recipe, recipe_file)
-        _empty(path, "*" if fresh else _UNFINISHED)
-        if not recipe_file.exists():
-            files.write_bytes(recipe_file, (recipe.model_dump_json(indent=2) + "\n").encode())
-        yield RunFolder(path)
+            _refuse_another(recipe, folder, fresh)
+        _clear(path, fresh)
+        if not recipe_file.exists() or recipe_file.read_bytes() != content:
+            files.write_bytes(recipe_file, content)
+        yield folder
+
+
+def folder_of(recipe: Recipe, out: Path | None = None) -> RunFolder:
+    """The folder that a recipe is run in: ``out``, or runs/<name>-<digest of the recipe>."""
+    return RunFolder(out or Path("runs") / f"{recipe.name}-{recipe.digest()}")
 
 
 def _refuse_foreign(path: Path) -> None:
-    with files.mendable(path):
-        there = {item.name for item in path.iterdir()} if path.is_dir() else set()
+    there = _names(path)
     foreign = sorted(name for name in there if name != "lock" and not fnmatch(name, _UNFINISHED))
     if foreign and "recipe.json" not in there:
         raise LimbeckError(
@@ -133,19 +161,40 @@ def _refuse_foreign(path: Path) -> None:
         )
 
 
-def _refuse_another(recipe: Recipe, recipe_file: Path) -> None:
+def _names(path: Path) -> set[str]:
+    with files.mendable(path):
+        return {item.name for item in path.iterdir()} if path.is_dir() else set()
+
+
+def _refuse_another(recipe: Recipe, folder: RunFolder, fresh: bool) -> None:
+    """Refuses a folder whose recipe.json, or what is noted of its last start, is not of this recipe."""
+    path, noted = folder.path, None if fresh else folder.noted_digest()
     try:
-        found = from_json(recipe_file.read_text(encoding="utf-8", errors="replace"), str(recipe_file))
+        found = read_recipe(path / "recipe.json")
     except LimbeckError as error:
-        raise LimbeckError(
-            f"{error}\nType --out with the name of a new folder, or remove the one that this file is in."
-        ) from error
+        if noted == recipe.digest() or (fresh and _plainly_a_run(path)):
+            return  # it is of this recipe, or of none any more, and is written anew
+        over = "" if fresh or not _plainly_a_run(path) else f"--fresh to start over in {path}, or "
+        raise LimbeckError(f"{error}\nType {over}--out with the name of a new folder.") from error
     if found != recipe:
         changes = differences(found.model_dump(mode="json"), recipe.model_dump(mode="json"))
         raise LimbeckError(
-            f"{recipe_file.parent} belongs to another recipe ({'; '.join(changes[:5])}). "
+            f"{path} belongs to another recipe ({'; '.join(changes[:5])}). "
             "Type --out with another folder, or leave --out away to get one of its own."
         )
+    if noted not in (None, recipe.digest()):
+        edited = ", ".join(dict.fromkeys(map(own.file, own.classes(recipe)))) or path / "recipe.json"
+        raise LimbeckError(
+            f"{edited} was edited since the run in {path} was started (recipe {noted}, now {recipe.digest()}). Type "
+            "--fresh to start over there, --out with another folder, or leave --out away to get one of its own."
+        )
+
+
+def _plainly_a_run(path: Path) -> bool:
+    """Whether a folder holds what a run writes, and nothing else."""
+    ours = ("lock", _UNFINISHED, *_CONTENTS)
+    there = _names(path)
+    return "environment.json" in there and all(any(fnmatch(name, pattern) for pattern in ours) for name in there)
 
 
 def differences(old: Any, new: Any, where: str = "") -> list[str]:
@@ -156,13 +205,15 @@ def differences(old: Any, new: Any, where: str = "") -> list[str]:
     return [] if old == new else [f"{where}: {old}, now {new}"]
 
 
-def _empty(path: Path, pattern: str) -> None:
-    """Removes what matches, the lock excepted."""
+def _clear(path: Path, fresh: bool) -> None:
+    """Removes what killed processes were writing; where the run begins afresh, everything that a run writes."""
     with files.mendable(path):
-        for item in sorted(path.rglob(pattern), reverse=True):
+        for left in path.rglob(_UNFINISHED):
+            left.unlink()
+        for item in [item for pattern in _CONTENTS for item in sorted(path.glob(pattern))] if fresh else ():
             if item.is_dir() and not item.is_symlink():
-                item.rmdir()
-            elif item != path / "lock":
+                shutil.rmtree(item)
+            else:
                 item.unlink()
 
 

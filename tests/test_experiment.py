@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from limbeck import data, experiment, report
+import limbeck
+from limbeck import data, experiment, recipes, report
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
@@ -22,9 +23,10 @@ from limbeck.models.model import Model
 from limbeck.models.weights import save_network
 from limbeck.objectives import KD, CrossEntropy, TfKD
 from limbeck.recipes import Data, Recipe, Training, Weights
-from limbeck.training import Job
+from limbeck.training import Job, Train
 
 NETWORKS = [("teacher", None), ("alone", 0), ("distilled", 0), ("alone", 1), ("distilled", 1)]
+TEACHER = Training(student=Model(name="alexnet_cifar", width=0.0625), train=Train(epochs=1, batch_size=32))
 QUIET = Console(quiet=True, file=io.StringIO())
 
 
@@ -220,6 +222,57 @@ def test_a_teacher_that_knows_other_classes_is_refused(tiny: Recipe, few: str) -
     save_network(Path("seven.safetensors"), model.build(7, ([0.5] * 3, [0.5] * 3)), model, tuple("abcdefg"))
     with pytest.raises(LimbeckError, match=r"seven\.safetensors knows the 7 classes a, b, c, \.\.\., but few"):
         run(tiny.with_(teacher=Weights(path=Path("seven.safetensors"))))
+
+
+def test_a_teacher_that_cannot_teach_is_found_before_there_is_a_folder(tiny: Recipe) -> None:
+    grey = Model(name="nin_cifar", width=0.0625, mean=(0.5,), std=(0.2,))
+    save_network(Path("grey.safetensors"), grey.build(10, ([0.5], [0.5])), grey, tuple("0123456789"))
+    Path("broken.safetensors").write_bytes(b"")
+    for name, why in (
+        ("gone", r"^weights file gone\.safetensors does not exist"),
+        ("broken", r"^weights file broken\.safetensors is damaged"),
+        ("grey", r"have 3 channels, the normalisation has 1"),
+    ):
+        recipe = tiny.with_(teacher=Weights(path=Path(f"{name}.safetensors")))
+        for wanted in (recipe, tiny.with_(teacher=TEACHER.with_(teacher=recipe.teacher, objective=KD()))):
+            with pytest.raises(LimbeckError, match=why):
+                run(wanted)
+        assert not Path("out").exists()
+        run(recipe.with_(objective=CrossEntropy(), protocol=tiny.protocol.with_(seeds=(0,))), f"without {name}")
+
+
+def test_a_run_that_cannot_begin_leaves_the_earlier_one_alone(tiny: Recipe) -> None:
+    teacher = run(tiny, "first").folder / "teacher" / "weights.safetensors"
+    recipe = tiny.with_(teacher=Weights(path=teacher))
+    folder = run(recipe).folder
+    teacher.unlink()
+    before = digests(folder)
+    with pytest.raises(LimbeckError, match="does not exist"):
+        experiment.run(recipe, Path("out"), fresh=True, console=QUIET)
+    assert digests(folder) == before
+    assert run(recipe).results == json.loads((folder / "results.json").read_text())  # complete, with no teacher
+
+
+def test_a_recipe_by_name_or_path_and_a_folder_as_text(tiny: Recipe) -> None:
+    recipe = tiny.with_(protocol=tiny.protocol.with_(seeds=(0,)))
+    recipes.CATALOGUE["tiny"] = lambda: recipe
+    first = limbeck.run("tiny", "out", console=QUIET)
+    assert first.folder == Path("out")
+    said = io.StringIO()
+    again = limbeck.run(first.folder / "recipe.json", out="out", console=Console(file=said))
+    assert "out is complete already" in said.getvalue()
+    assert again.results == first.results
+    assert limbeck.run("tiny", console=QUIET).folder == Path("runs") / f"tiny-{recipe.digest()}"
+
+
+def test_what_is_no_recipe_is_said_to_be_none(tiny: Recipe) -> None:
+    with pytest.raises(LimbeckError, match=r"^unknown recipe 'digitz'\. Did you mean 'digits'\?"):
+        limbeck.run("digitz")
+    with pytest.raises(LimbeckError, match=r"^run takes a Recipe, or the name or path of one, not int\.$"):
+        limbeck.run(3)  # type: ignore[arg-type]
+    with pytest.raises(LimbeckError, match=r"not function\. Call it: it is a function\.$"):
+        limbeck.run(recipes.digits)  # type: ignore[arg-type]
+    assert not Path("runs").exists()
 
 
 def test_the_screen_says_what_is_done_with_what_and_why(tiny: Recipe) -> None:

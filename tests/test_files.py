@@ -128,6 +128,23 @@ class TestReplacing:
         with pytest.raises(LimbeckError, match=r"a part of the path is a file, not a folder; choose another folder"):
             files.write_bytes(tmp_path / "taken" / "below" / "file", b"new")
 
+    def test_a_link_that_leads_nowhere_or_round(self, tmp_path: Path) -> None:
+        (tmp_path / "dangling").symlink_to(tmp_path / "gone" / "far")
+        (tmp_path / "round").symlink_to(tmp_path / "round")
+        for path, why in (
+            (tmp_path / "dangling", "a file of that name is in the way"),
+            (tmp_path / "round" / "below", "a link of the path leads back to itself; choose another folder"),
+        ):
+            with pytest.raises(LimbeckError, match=f"^cannot write {path}: {why}"):
+                files.make_folder(path)
+
+    @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc here")
+    def test_a_place_where_no_folder_can_be(self) -> None:
+        with pytest.raises(
+            LimbeckError, match=r"^cannot write /proc/x/y: there is no such folder and none can be made"
+        ):
+            files.make_folder(Path("/proc/x/y"))
+
     def test_a_folder_that_is_there_is_kept(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"old")
         assert files.make_folder(tmp_path) == tmp_path
@@ -154,8 +171,20 @@ class TestJson:
         path = tmp_path / "file.json"
         if content is not None:
             path.write_bytes(content)
-        with pytest.raises(LimbeckError, match=rf"^cannot read {path}: .*\. Remove the file, or the folder it is in"):
+        with pytest.raises(LimbeckError, match=rf"^cannot read {path}: .*\. Remove that file and run again\.$"):
             files.read_json(path)
+
+    @pytest.mark.parametrize("content", ["{}", "[]", "3", "null", '{"starts": 3}'])
+    def test_a_file_without_what_it_must_have(self, tmp_path: Path, content: str) -> None:
+        path = tmp_path / "file.json"
+        path.write_text(content)
+        with pytest.raises(LimbeckError) as caught:
+            files.read_json(path, {"starts": list}, "Make it anew.")
+        assert str(caught.value) == (
+            f"cannot read {path}: it has no 'starts', or not as limbeck writes it. Make it anew."
+        )
+        path.write_text('{"starts": [], "more": 1}')
+        assert files.read_json(path, {"starts": list}) == {"starts": [], "more": 1}
 
 
 class TestTensors:
@@ -199,19 +228,26 @@ class TestTensors:
         path = tmp_path / "file.safetensors"
         files.write_tensors(path, tensors)
         path.write_bytes(path.read_bytes()[:keep])
-        with pytest.raises(
-            LimbeckError, match=rf"^weights file {path} is damaged or not a safetensors file .*good copy"
-        ):
+        with pytest.raises(LimbeckError, match=rf"^weights file {path} is damaged \(.*good copy; if a run made it"):
             files.read_tensors(path)
 
     def test_a_file_of_another_kind(self, tmp_path: Path) -> None:
-        path = tmp_path / "file.safetensors"
-        torch.save({"weight": torch.zeros(3)}, path)
-        with pytest.raises(LimbeckError, match="is damaged or not a safetensors file"):
-            files.read_tensors(path)
+        """Nobody is told to remove a file that never was weights."""
+        torch.save({"weight": torch.zeros(3)}, tmp_path / "file.safetensors")
+        (tmp_path / "recipe.json").write_text('{"name": "digits"}')
+        (tmp_path / "own.py").write_text("import limbeck\n")
+        (tmp_path / "empty.py").write_text("")
+        for path in sorted(tmp_path.iterdir()):
+            with pytest.raises(LimbeckError) as caught:
+                files.read_tensors(path)
+            assert str(caught.value) == (
+                f"{path} is not a weights file: it is no safetensors file. Type the path of a weights.safetensors in a "
+                "run's folder."
+            )
 
     def test_a_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(LimbeckError, match="is damaged or not a safetensors file"):
+        message = rf"^{tmp_path} is a folder, not a weights file\. Type the path of a weights\.safetensors in a run's"
+        with pytest.raises(LimbeckError, match=message):
             files.read_tensors(tmp_path)
 
     def test_a_missing_file(self, tmp_path: Path) -> None:

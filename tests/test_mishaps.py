@@ -66,8 +66,8 @@ def _rename(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
-        (_truncate, "is damaged or not a safetensors file ("),
-        (_empty, "is damaged or not a safetensors file ("),
+        (_truncate, "is damaged ("),
+        (_empty, "is damaged ("),
         (_rename, "do not fit the network that the file names: "),
         (_alter, "was altered since this run first had it: it has another SHA-256 than in out/SHA256SUMS."),
     ],
@@ -137,6 +137,7 @@ def test_a_checkpoint_of_another_training(tiny: Recipe, stopped: Path, fails: Fa
     recipe = tiny.with_(protocol=tiny.protocol.with_(view_seed=1))
     shutil.copytree("out", "other")
     Path("other/recipe.json").write_text(recipe.model_dump_json())
+    Path("other/environment.json").unlink()
     said = fails("run", "tiny", "--quiet", "--out", "other", "--protocol.view-seed", "1")
     expected = f"belongs to another training (recipe {tiny.digest()}, teacher, not recipe {recipe.digest()}, teacher)"
     assert f"error: checkpoint other/teacher/checkpoint.pt {expected}. Remove that file" in said
@@ -227,10 +228,54 @@ def test_a_disk_that_was_full_for_a_while(tiny: Recipe, fails: Fails, monkeypatc
     assert all(Path("out", name).read_bytes() == (undisturbed / name).read_bytes() for name in names)
 
 
-@pytest.mark.parametrize("out", ["file", "file/below"])
+@pytest.mark.parametrize("out", ["file", "file/below", "dangling", "round", "round/below", "x" * 300])
 def test_an_output_folder_that_cannot_be(fails: Fails, out: str) -> None:
     Path("file").touch()
-    assert "error: cannot write file" in fails("run", "tiny", "--quiet", "--out", out)
+    Path("dangling").symlink_to("gone")
+    Path("round").symlink_to("round")
+    assert f"error: cannot write {out}" in fails("run", "tiny", "--quiet", "--out", out)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc here")
+def test_a_place_where_no_folder_can_be(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "error: cannot write /proc/x: there is no such folder" in fails("run", "tiny", "--out", "/proc/x")
+    monkeypatch.setenv("LIMBECK_DATA", "/proc/foo")
+    assert "error: cannot write /proc/foo/cifar10: there is no such folder" in fails("data", "fetch", "cifar10")
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"schema": 1'])
+def test_broken_results(finished: Path, fails: Fails, content: str) -> None:
+    path = finished / "results.json"
+    path.write_text(content)
+    assert f"error: cannot read {path}: " in (said := fails(*AGAIN))
+    assert "Remove that file and run again: everything else is kept" in said
+    looks = (finished / "evaluations.jsonl").read_bytes()
+    path.unlink()
+    assert main(AGAIN) == 0
+    assert (finished / "evaluations.jsonl").read_bytes() == looks
+
+
+@pytest.mark.parametrize("content", ['{"epoch": 1, "secon', "[]\n", "{}\n", '{"seconds": "x", "images_per_second": 1}'])
+def test_broken_metrics(finished: Path, fails: Fails, content: str) -> None:
+    path = finished / "seed1" / "alone" / "metrics.jsonl"
+    path.write_text(path.read_text() + content)
+    for words in (AGAIN, ("evaluate", "out", "--quiet")):
+        said = fails(*words)
+        assert f"error: cannot read {path}, line 3: " in said
+        assert "Remove that file and run again: the speed of that training is then unknown" in said
+    path.unlink()
+    assert main(AGAIN) == 0
+
+
+def test_a_recipe_json_that_is_cut_off(finished: Path, fails: Fails) -> None:
+    path = finished / "recipe.json"
+    whole = path.read_bytes()
+    _truncate(path)
+    assert "The command that started its run writes it anew." in fails("run", str(path), "--out", "out")
+    assert f"error: cannot read {path}: " in (said := fails("evaluate", "out"))
+    assert "Type the command that started the run once more: it writes that file anew." in said
+    assert main(AGAIN) == 0
+    assert path.read_bytes() == whole
 
 
 def _not_enough_memory(*arguments: Any, **options: Any) -> nn.Module:

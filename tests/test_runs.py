@@ -118,11 +118,34 @@ def test_fresh_throws_away_what_is_there(tiny: Recipe) -> None:
     with open_run(tiny) as folder:
         (folder.path / "teacher").mkdir()
         (folder.path / "teacher" / "weights.safetensors").write_bytes(b"old")
+        (folder.path / "seed10" / "alone").mkdir(parents=True)
         (folder.path / "results.json").write_text("{}")
+        (folder.path / "notes.txt").write_text("what I thought of it")
     with open_run(tiny) as folder:
         assert folder.results.exists()
     with open_run(tiny, fresh=True) as folder:
-        assert sorted(path.name for path in folder.path.iterdir()) == ["lock", "recipe.json"]
+        assert sorted(path.name for path in folder.path.iterdir()) == ["lock", "notes.txt", "recipe.json"]
+
+
+def test_a_run_that_is_half_thrown_away_is_a_run_still(
+    tiny: Recipe, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while --fresh removed it: neither complete, nor without its recipe."""
+    with open_run(tiny) as folder:
+        folder.note_environment(engine, tiny)
+        (folder.path / "seed0").mkdir()
+        folder.results.write_text("{}")
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shutil.rmtree", killed)
+    with pytest.raises(KeyboardInterrupt), open_run(tiny, fresh=True):
+        pass
+    left = ["environment.json", "lock", "recipe.json", "seed0"]
+    assert sorted(path.name for path in folder.path.iterdir()) == left
+    with open_run(tiny) as folder:
+        assert sorted(path.name for path in folder.path.iterdir()) == left
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"name": "tiny"', '{"name": 3}', "[]", "\udcff"])
@@ -130,11 +153,77 @@ def test_a_recipe_json_that_is_no_recipe_is_refused(tiny: Recipe, content: str) 
     with open_run(tiny) as folder:
         pass
     (folder.path / "recipe.json").write_bytes(content.encode(errors="surrogateescape"))
-    expected = r"recipe\.json is not a recipe of this version of limbeck"
+    expected = r"recipe\.json (is not a recipe of this version of limbeck|is damaged: it is not JSON)"
     with pytest.raises(LimbeckError, match=expected) as refused, open_run(tiny):
         pass
+    assert str(refused.value).endswith("\nType --out with the name of a new folder.")
+
+
+@pytest.mark.parametrize("content", ["", '{"name": "tiny"', "{}"])
+def test_a_recipe_json_that_is_broken_in_what_is_plainly_a_run(tiny: Recipe, engine: Engine, content: str) -> None:
+    """The same recipe mends it and goes on; another one may start over, if nothing but a run lies there."""
+    with open_run(tiny, Path("out")) as folder:
+        folder.note_environment(engine, tiny)
+    recipe_file, results = folder.path / "recipe.json", folder.results
+    whole = recipe_file.read_text()
+    results.write_text("{}")
+    recipe_file.write_text(content)
+    with open_run(tiny, Path("out")):
+        assert recipe_file.read_text() == whole
+        assert results.exists()
+    recipe_file.write_text(content)
+    other = tiny.with_(name="other")
+    with pytest.raises(LimbeckError) as refused, open_run(other, Path("out")):
+        pass
+    assert str(refused.value).startswith("out/recipe.json is ")
+    assert str(refused.value).endswith("\nType --fresh to start over in out, or --out with the name of a new folder.")
+    (folder.path / "thesis.tex").write_text("years of work")
+    for fresh in (False, True):
+        with pytest.raises(LimbeckError, match=r"\nType --out with the name of a new folder\.$"):
+            open_run(other, Path("out"), fresh).__enter__()
+    (folder.path / "thesis.tex").unlink()
+    with open_run(other, Path("out"), fresh=True):
+        assert json.loads(recipe_file.read_text())["name"] == "other"
+        assert not results.exists()
+
+
+def test_a_run_that_was_started_with_another_text_of_its_classes_is_refused(tiny: Recipe, engine: Engine) -> None:
+    with open_run(tiny, Path("out")) as folder:
+        folder.note_environment(engine, tiny)
+    path = folder.path / "environment.json"
+    path.write_text(path.read_text().replace(tiny.digest(), "0ld0ld00"))
+    with pytest.raises(LimbeckError) as refused, open_run(tiny, Path("out")):
+        pass
+    assert str(refused.value) == (
+        f"out/recipe.json was edited since the run in out was started (recipe 0ld0ld00, now {tiny.digest()}). Type "
+        "--fresh to start over there, --out with another folder, or leave --out away to get one of its own."
+    )
+    with open_run(tiny, Path("out"), fresh=True):
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"starts": 3}', "{"])
+def test_an_environment_json_that_is_broken(tiny: Recipe, engine: Engine, content: str) -> None:
+    with open_run(tiny) as folder:
+        folder.note_environment(engine, tiny)
+    path = folder.path / "environment.json"
+    path.write_text(content)
+    with pytest.raises(LimbeckError, match=rf"^cannot read {path}: .*Remove that file and run again: everything else"):
+        open_run(tiny).__enter__()
+    path.unlink()
+    with open_run(tiny):
+        pass
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 1, "status": "complete", "networks": []}', "{"])
+def test_a_results_json_that_is_broken(tiny: Recipe, content: str) -> None:
+    with open_run(tiny) as folder:
+        folder.results.write_text(content)
+        with pytest.raises(LimbeckError) as refused:
+            folder.read_results()
+    assert str(refused.value).startswith(f"cannot read {folder.results}: ")
     assert str(refused.value).endswith(
-        "Type --out with the name of a new folder, or remove the one that this file is in."
+        "Remove that file and run again: everything else is kept, and no test set is looked at again."
     )
 
 
@@ -172,8 +261,9 @@ def test_a_folder_that_cannot_be_is_refused(tiny: Recipe) -> None:
 
 def test_every_start_is_noted_with_what_it_ran_on(tiny: Recipe, engine: Engine) -> None:
     with open_run(tiny) as folder:
-        folder.note_environment(engine)
-        folder.note_environment(engine)
+        folder.note_environment(engine, tiny)
+        folder.note_environment(engine, tiny)
+        assert folder.noted_digest() == tiny.digest()
     starts = json.loads((folder.path / "environment.json").read_text())["starts"]
     assert len(starts) == 2
     for start in starts:
@@ -181,6 +271,7 @@ def test_every_start_is_noted_with_what_it_ran_on(tiny: Recipe, engine: Engine) 
         assert set(start["packages"]) == {
             *("limbeck", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
         }
+        assert start["recipe"] == tiny.digest()
         assert start["threads"] == 1
         assert start["cores"] >= 1
         assert start["processor"]

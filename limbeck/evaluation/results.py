@@ -28,6 +28,15 @@ from torch import Tensor
 from limbeck.evaluation.statistics import Estimate, mean_with_interval, paired_sample_interval
 
 SCHEMA = 1
+KEYS: Mapping[str, type] = {
+    "schema": int,
+    "status": str,
+    "networks": list,
+    "measurements": list,
+    "summary": dict,
+    "not_measured": list,
+    "notes": list,
+}
 PAIRED = "difference of the students with the same seed (initial weights, views, order), Student t over seeds"
 
 

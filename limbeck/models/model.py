@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
-from pydantic import Field, field_validator
+import torch
+from pydantic import Field, field_validator, model_validator
 from torch import nn
 
-from limbeck.errors import LimbeckError
 from limbeck.models.catalogue import build, find
 from limbeck.models.normalised import Normalised
 from limbeck.spec import Spec
@@ -32,6 +33,24 @@ class Model(Spec):
         find(name)
         return name
 
+    @field_validator("std")
+    @classmethod
+    def _above_zero(cls, std: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if std is not None and min(std, default=1) <= 0:
+            raise ValueError("each number must be above 0; CIFAR-10's are 0.2470 0.2435 0.2616")
+        return std
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Model:
+        """What would otherwise be found out when the network's turn comes, after its teacher's training."""
+        if self.mean is not None and self.std is not None and len(self.mean) != len(self.std):
+            raise ValueError(
+                f"mean has {len(self.mean)} numbers and std has {len(self.std)}; give each one number a channel"
+            )
+        if self.dropout is not None and not _can_drop(self.name):
+            raise ValueError(f"dropout = {self.dropout} has no effect: {self.name} has no dropout layer; leave it away")
+        return self
+
     def build(self, num_classes: int, statistics: tuple[Sequence[float], Sequence[float]]) -> Normalised:
         """A new network with fresh weights from torch's random state.
 
@@ -42,17 +61,22 @@ class Model(Spec):
         mean, std = self.mean or statistics[0], self.std or statistics[1]
         network = build(self.name, num_classes=num_classes, in_channels=len(mean), width=self.width)
         if self.dropout is not None:
-            layers = [
-                m for m in network.modules() if isinstance(m, (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d))
-            ]
-            if not layers:
-                raise LimbeckError(
-                    f"dropout = {self.dropout} has no effect: {self.name} has no dropout layer. Leave it away."
-                )
-            for layer in layers:
+            for layer in _dropout_layers(network):
                 layer.p = self.dropout
         return Normalised(network, mean, std)
 
     def title(self) -> str:
         """The model's name as a person reads it, with its width where that is not 1."""
         return self.name if self.width == 1 else f"{self.name} x{self.width:g}"
+
+
+def _dropout_layers(network: nn.Module) -> list[nn.modules.dropout._DropoutNd]:
+    kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+    return [layer for layer in network.modules() if isinstance(layer, kinds)]
+
+
+@functools.cache
+def _can_drop(name: str) -> bool:
+    """Whether the network of that name has a dropout layer; it is built without memory for its weights."""
+    with torch.device("meta"):
+        return bool(_dropout_layers(build(name, num_classes=2)))

@@ -73,6 +73,6 @@ def load_network(path: Path) -> Saved:
     except (RuntimeError, TypeError, ValueError, LimbeckError) as error:
         raise LimbeckError(
             f"the weights in {path} do not fit the network that the file names: {error}. "
-            "Remove the file, or replace it with a good copy."
+            "Replace it with a good copy; if a run made it, removing it and running again has it made again."
         ) from error
     return Saved(network.eval(), model, classes, metadata.get("data"))

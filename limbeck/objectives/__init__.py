@@ -17,7 +17,7 @@ from limbeck.objectives.logits import cross_entropy, kd_loss, tf_kd_loss
 from limbeck.objectives.mlld import mlld_loss
 from limbeck.objectives.nkd import nkd_loss
 from limbeck.objectives.nst import nst_loss
-from limbeck.objectives.objective import AnyObjective, Batch, Objective, Outputs, total
+from limbeck.objectives.objective import AnyObjective, Batch, Objective, Outputs, rehearse, total
 from limbeck.objectives.ofa import ofa_loss
 from limbeck.objectives.ofd import ofd_loss
 from limbeck.objectives.pkt import pkt_loss
@@ -62,6 +62,7 @@ __all__ = [
     "ofa_loss",
     "ofd_loss",
     "pkt_loss",
+    "rehearse",
     "rkd_angle_loss",
     "rkd_distance_loss",
     "semckd_loss",

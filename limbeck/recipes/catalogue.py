@@ -7,15 +7,15 @@ import importlib.util
 import inspect
 import sys
 import textwrap
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from limbeck import own
 from limbeck.errors import LimbeckError, unknown
 from limbeck.recipes.cifar10 import cifar10, cifar10_best, cifar10_cpu
 from limbeck.recipes.digits import digits
 from limbeck.recipes.lab3 import lab3
-from limbeck.recipes.recipe import Recipe, from_json
+from limbeck.recipes.recipe import Recipe, read_recipe
 
 CATALOGUE: dict[str, Callable[[], Recipe]] = {
     "digits": digits,
@@ -59,50 +59,50 @@ def describe(name: str) -> str:
 
 @contextlib.contextmanager
 def _blaming(path: Path) -> Iterator[None]:
-    """Turns whatever a user's file raises into an error that names the file, the line and the cause."""
+    """Turns whatever a user's file raises, its own end included, into an error that names file, line and cause."""
     try:
         yield
     except LimbeckError:
         raise
-    except Exception as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        where = f", line {lines[-1]}," if lines else ""
+    except (Exception, SystemExit) as error:
+        place = own.line(error, {str(path.absolute())})
+        where = f", line {place[1]}," if place else ""
         raise LimbeckError(f"recipe file {path}{where} cannot be run: {type(error).__name__}: {error}") from error
 
 
 def _from_json(path: Path) -> Recipe:
     if not path.is_file():
         raise LimbeckError(f"recipe file {path} does not exist. Check the path, or type `limbeck recipes`.")
-    return from_json(path.read_text(encoding="utf-8", errors="replace"), str(path))
+    return read_recipe(path)
 
 
 def _from_file(path: Path, wanted: str) -> Recipe:
     if not path.is_file():
         raise LimbeckError(f"recipe file {path} does not exist. Check the path, or type `limbeck recipes`.")
-    spec = importlib.util.spec_from_file_location(f"limbeck recipe {path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"limbeck recipe {path.stem}", path.absolute())
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses and pydantic look there
     with _blaming(path):
         spec.loader.exec_module(module)
-    own = {
+    functions = {
         name: function
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
         and not name.startswith("_")
         and not inspect.signature(function).parameters
     }
-    if wanted and wanted not in own:
-        raise unknown(f"function in {path}", wanted, own)
-    if not wanted and len(own) != 1:
-        found = f"has {len(own)}: {', '.join(own)}" if own else "has none"
+    if wanted and wanted not in functions:
+        raise unknown(f"function in {path}", wanted, functions)
+    if not wanted and len(functions) != 1:
+        found = f"has {len(functions)}: {', '.join(functions)}" if functions else "has none"
         raise LimbeckError(
             f"recipe file {path} should have one public function that takes nothing and returns a Recipe, but {found}. "
             f"Type {path}:FUNCTION to choose one."
         )
-    name = wanted or next(iter(own))
+    name = wanted or next(iter(functions))
     with _blaming(path):
-        recipe = own[name]()
+        recipe = functions[name]()
     if not isinstance(recipe, Recipe):
         raise LimbeckError(f"{path}:{name} returned {type(recipe).__name__}, not a limbeck.Recipe.")
     return recipe

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from limbeck import own
 from limbeck.data import CATALOGUE
 from limbeck.data.views import Views
 from limbeck.errors import LimbeckError, unknown
@@ -18,6 +20,8 @@ from limbeck.objectives import AnyObjective, CrossEntropy, Objective
 from limbeck.spec import Spec
 from limbeck.teachers import AnyLabelling, Stored
 from limbeck.training import Device, Train
+
+_CHANNELS = 3  # of every data set's pictures
 
 
 class Data(Spec):
@@ -29,12 +33,12 @@ class Data(Spec):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        return _known_data(name)
+        return _known_data(name, "train")
 
     @field_validator("tests")
     @classmethod
     def _known_tests(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(_known_data, names))
+        return tuple(_known_data(name, "test") for name in names)
 
     @model_validator(mode="after")
     def _same_classes(self) -> Data:
@@ -52,9 +56,12 @@ class Data(Spec):
         return self.tests or (self.name,)
 
 
-def _known_data(name: str) -> str:
+def _known_data(name: str, split: str) -> str:
     if name not in CATALOGUE:
         raise unknown("data set", name, CATALOGUE, "Type `limbeck data list` for what each is.")
+    if split not in CATALOGUE[name].counts:
+        able = ", ".join(other for other, entry in CATALOGUE.items() if split in entry.counts)
+        raise ValueError(f"{name} has no {split} split; choose one of {able}")
     return name
 
 
@@ -107,6 +114,17 @@ class Training(Spec):
             raise ValueError(f"objective {self.objective.name!r} needs a teacher; give one, or choose cross_entropy")
         return self
 
+    def chain(self, above: str = "") -> Iterator[tuple[str, Training | Weights]]:
+        """This training, its teacher, its teacher's teacher and so on, each with what stands before its fields' names.
+
+        "" for this one, "teacher." for its teacher: "teacher.student.width" is an option of the command line.
+        """
+        yield above, self
+        if isinstance(self.teacher, Training):
+            yield from self.teacher.chain(f"{above}teacher.")
+        elif self.teacher is not None:
+            yield f"{above}teacher.", self.teacher
+
     @field_validator("teacher", mode="before")
     @classmethod
     def _only_its_training(cls, teacher: Any) -> Any:
@@ -139,6 +157,24 @@ class Recipe(Training):
             raise ValueError(f"alone = {self.alone.name!r} needs a teacher; choose cross_entropy")
         return self
 
+    @model_validator(mode="after")
+    def _a_number_a_channel(self) -> Recipe:
+        for above, training in self.chain():
+            model = training.student if isinstance(training, Training) else None
+            for name in ("mean", "std"):
+                numbers = getattr(model, name, None)
+                if numbers is not None and len(numbers) != _CHANNELS:
+                    raise ValueError(
+                        f"{above}student.{name} has {len(numbers)} numbers, but the pictures of {self.data.name} have "
+                        f"{_CHANNELS} channels; give one number a channel, or none for the training set's own"
+                    )
+        return self
+
+    @property
+    def listened_to(self) -> Teacher | None:
+        """The teacher, where a student learns from it."""
+        return self.teacher if any(how.teacher for how in self.students().values()) else None
+
     def students(self) -> dict[str, Training]:
         """The students of each seed by role, in the order in which they are trained.
 
@@ -157,8 +193,14 @@ class Recipe(Training):
         return Training(views=self.views, teacher=teacher, student=self.student, train=self.train, objective=objective)
 
     def digest(self) -> str:
-        """Eight hexadecimal characters that stand for everything in the recipe."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]
+        """Eight hexadecimal characters that stand for everything in the recipe.
+
+        They stand for its fields; and, where it uses classes from outside limbeck (an objective of one's own), for the
+        whole text of each file that defines one, so that an edit makes another run. What such a file imports from yet
+        other files does not count, nor does the text of a file that defines no class.
+        """
+        texts = sorted({own.source(kind) for kind in own.classes(self)})
+        return hashlib.sha256("\0".join([self.model_dump_json(), *texts]).encode()).hexdigest()[:8]
 
 
 def from_json(text: str, source: str) -> Recipe:
@@ -168,9 +210,23 @@ def from_json(text: str, source: str) -> Recipe:
         LimbeckError: the text is not a recipe.
     """
     try:
-        return Recipe(**json.loads(text))
+        fields = json.loads(text)
+    except ValueError as error:
+        raise LimbeckError(
+            f"{source} is damaged: it is not JSON ({error}). The command that started its run writes it anew."
+        ) from error
+    try:
+        return Recipe(**fields)
     except (ValueError, TypeError, LimbeckError) as error:
         raise LimbeckError(
             f"{source} is not a recipe of this version of limbeck: {error}\n"
             "Where it uses what a recipe file of your own defines, run that file instead."
         ) from error
+
+
+def read_recipe(path: Path) -> Recipe:
+    """As `from_json`, from a file."""
+    try:
+        return from_json(path.read_text(encoding="utf-8", errors="replace"), str(path))
+    except OSError as error:
+        raise LimbeckError(f"{path} cannot be read: {error.strerror}.") from error

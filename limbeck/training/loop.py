@@ -97,6 +97,7 @@ class _Training:
         self.parameters = [*job.network.parameters(), *job.objective.parameters()]
         self.optimizer = job.train.optimizer.build(self.parameters)
         self.average = _average(job.network, job.train.ema) if job.train.ema else None
+        self.names: tuple[str, ...] = ()  # of the objective's terms
         self.loss = self._loss
         if job.engine.compiled:
             torch.compiler.reset()  # else a process may compile only a few trainings before torch falls back to eager
@@ -134,6 +135,7 @@ class _Training:
         job, tally = self.job, torch.zeros((), device=views.device)
         for part in _parts(len(index), job.train.accumulate):
             loss, summed = self.loss(self._clock(step), index[part], views[part], labels[part], _slice(taught, part))
+            self._stop_unless_the_same_terms()
             (loss * ((part.stop - part.start) / len(index))).backward()
             tally = tally + summed
         if job.train.clip:
@@ -157,7 +159,7 @@ class _Training:
         batch = Batch(index, images, labels, step=clock[0], epoch=clock[1], progress=clock[2])
         parts = job.objective(Outputs(logits), taught, batch)
         loss = total(parts)
-        self.names = tuple(parts)
+        self.returned = tuple(parts)
         count = torch.full((), len(views), device=views.device, dtype=torch.float32)
         right = (logits.argmax(1) == labels).sum()
         summed = torch.stack([count, right, *(count * value.detach() for value in (loss, *parts.values()))])
@@ -172,6 +174,16 @@ class _Training:
     def _rate(self, step: int) -> float:
         train, steps_per_epoch = self.job.train, self.job.steps_per_epoch
         return train.optimizer.lr * train.schedule.share(step, steps_per_epoch * train.epochs, steps_per_epoch)
+
+    def _stop_unless_the_same_terms(self) -> None:
+        """The metrics have one column a term, from the first step to the last."""
+        self.names = self.names or self.returned
+        if self.returned != self.names:
+            raise LimbeckError(
+                f"the objective returned the losses {', '.join(self.names)} at first and {', '.join(self.returned)} "
+                f"later ({self.job.folder}). Let its forward return the same names, in the same order, at every step; "
+                "a loss that is out of use is 0."
+            )
 
     def _stop_unless_finite(self, tally: Tensor, epoch: int, step: int) -> None:
         broken = (~tally.isfinite().all(dim=1)).nonzero()

@@ -83,7 +83,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [0, 7, 200, -1])
 def test_a_truncated_file(path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(LimbeckError, match=rf"^weights file {path} is damaged or not a safetensors file"):
+    with pytest.raises(LimbeckError, match=rf"^weights file {path} is damaged "):
         load_network(path)
 
 
@@ -117,7 +117,7 @@ def test_an_altered_file(path: Path, model: str, classes: tuple[str, ...], cause
     message = str(caught.value)
     assert message.startswith(f"the weights in {path} do not fit the network that the file names: ")
     assert cause in message
-    assert message.endswith("Remove the file, or replace it with a good copy.")
+    assert message.endswith("if a run made it, removing it and running again has it made again.")
 
 
 @pytest.mark.parametrize("missing", ["scale", "network.head.unit.conv.weight"])

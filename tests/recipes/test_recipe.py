@@ -87,6 +87,20 @@ class TestTeacher:
         assert list(without.with_(alone=None).students()) == ["distilled"]
 
 
+def test_the_chain_of_teachers(recipe: Recipe) -> None:
+    weights = Weights(path=Path("w.safetensors"))
+    assert isinstance(recipe.teacher, Training)
+    taught = recipe.with_(teacher=recipe.teacher.with_(teacher=weights))
+    assert list(taught.chain()) == [("", taught), ("teacher.", taught.teacher), ("teacher.teacher.", weights)]
+    assert [above for above, _ in recipe.with_(teacher=None, objective=CrossEntropy()).chain()] == [""]
+
+
+def test_a_teacher_is_listened_to_where_a_student_learns_from_it(recipe: Recipe) -> None:
+    assert recipe.listened_to == recipe.teacher
+    assert recipe.with_(objective=TfKD()).listened_to is None
+    assert recipe.with_(teacher=None, objective=CrossEntropy()).listened_to is None
+
+
 class TestJson:
     def test_it_comes_back(self, recipe: Recipe) -> None:
         again = from_json(recipe.model_dump_json(), "here")
@@ -113,10 +127,17 @@ class TestJson:
         self.refused(json.dumps(fields), cause)
 
     @pytest.mark.parametrize(
-        ("text", "cause"), [("", "Expecting value"), ('{"name": "x"', "delimiter"), ("[1]", "mapping")]
+        ("text", "cause"), [("", "Expecting value: line 1"), ('{"name": "x"', "Expecting ',' delimiter: line 1")]
     )
-    def test_what_is_no_recipe(self, text: str, cause: str) -> None:
-        self.refused(text, cause)
+    def test_what_is_cut_off(self, text: str, cause: str) -> None:
+        with pytest.raises(LimbeckError) as caught:
+            from_json(text, "runs/x/recipe.json")
+        assert str(caught.value).startswith(f"runs/x/recipe.json is damaged: it is not JSON ({cause}")
+        assert str(caught.value).endswith("The command that started its run writes it anew.")
+
+    @pytest.mark.parametrize("text", ["[1]", "3", "null"])
+    def test_what_is_no_recipe(self, text: str) -> None:
+        self.refused(text, "mapping")
 
     def refused(self, text: str, cause: str) -> None:
         with pytest.raises(LimbeckError) as caught:
@@ -176,6 +197,21 @@ def test_the_test_sets_are_the_training_sets_own_unless_named() -> None:
             Protocol,
             {"holdout": -1},
             r"^Protocol\.holdout = -1 is not possible: should be greater than or equal to 0",
+        ),
+        (
+            Data,
+            {"name": "cifar10_1"},
+            r"^Data\.name = 'cifar10_1' is not possible: cifar10_1 has no train split; choose",
+        ),
+        (
+            Recipe,
+            {"name": "x", "student": Model(name="nin_cifar", mean=(0.5,))},
+            r"^Recipe is not possible: student\.mean has 1 numbers, but the pictures of digits have 3 channels; give",
+        ),
+        (
+            Recipe,
+            {"name": "x", "teacher": Training(teacher=Training(student=Model(name="nin_cifar", std=(0.5,) * 4)))},
+            r"^Recipe is not possible: teacher\.teacher\.student\.std has 4 numbers, but the pictures of digits have 3",
         ),
         (Recipe, {}, r"^Recipe\.name: this field must be given\.$"),
         (Recipe, {"name": "a/b"}, r"^Recipe\.name = 'a/b' is not possible: .* pattern"),

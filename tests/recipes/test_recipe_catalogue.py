@@ -200,6 +200,9 @@ class TestFileOfOnesOwn:
             ("import nothing_of_the_kind\n", ", line 1,", "ModuleNotFoundError: No module named 'nothing_of_the_kind'"),
             ("x = 1\n\ny = 1 / 0\n", ", line 3,", "ZeroDivisionError: division by zero"),
             ("def short(:\n", "", "SyntaxError: invalid syntax"),
+            ("import sys\nsys.exit(0)\n", ", line 2,", "SystemExit: 0"),
+            ("raise SystemExit\n", ", line 1,", "SystemExit: "),
+            ("def short():\n    exit('enough')\n", ", line 2,", "SystemExit: enough"),
             ("def _half():\n    return 1 / 0\n\ndef short():\n    return _half()\n", ", line 2,", "ZeroDivisionError"),
             (
                 "def short():\n    text = 'a'\n    return text.nothing\n",
@@ -213,6 +216,17 @@ class TestFileOfOnesOwn:
         with pytest.raises(LimbeckError) as caught:
             find(str(own))
         assert str(caught.value).startswith(f"recipe file {own}{where} cannot be run: {cause}")
+
+    def test_the_line_is_named_where_the_path_is_relative(self, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        own.write_text("x = 1\n\ny = 1 / 0\n")
+        monkeypatch.chdir(own.parent)
+        with pytest.raises(LimbeckError, match=r"^recipe file own\.py, line 3, cannot be run: ZeroDivisionError"):
+            find("own.py")
+
+    def test_an_interruption_is_no_mistake(self, own: Path) -> None:
+        own.write_text("raise KeyboardInterrupt\n")
+        with pytest.raises(KeyboardInterrupt):
+            find(str(own))
 
     @pytest.mark.parametrize("at", ["", "def short():\n    return "])
     def test_an_impossible_value_in_it_is_named_as_anywhere(self, own: Path, at: str) -> None:
