@@ -1,6 +1,7 @@
 """limbeck shrinks an image classifier: it distils any teacher into a small student, and measures what it was worth.
 
 limbeck.run(limbeck.recipes.digits())                        # everything
+limbeck.distil(teacher, student, dataset, objective=...)     # one's own networks and pictures
 limbeck.objectives.kd_loss(student, teacher, temperature=4)  # the maths, in anyone's loop
 """
 
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from limbeck import data, models, objectives, recipes
+    from limbeck.distillation import distil
     from limbeck.errors import LimbeckError
     from limbeck.experiment import Result, run
     from limbeck.recipes import Recipe
@@ -25,11 +27,12 @@ _HOMES = {
     "LimbeckError": "limbeck.errors",
     "Recipe": "limbeck.recipes",
     "Result": "limbeck.experiment",
+    "distil": "limbeck.distillation",
     "run": "limbeck.experiment",
 }
 _ROOMS = ("data", "models", "objectives", "recipes")
 
-__all__ = ["LimbeckError", "Recipe", "Result", "data", "models", "objectives", "recipes", "run"]
+__all__ = ["LimbeckError", "Recipe", "Result", "data", "distil", "models", "objectives", "recipes", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,17 +16,18 @@ from torch import nn
 from limbeck import data, files, judging, own, streams
 from limbeck.console import Console
 from limbeck.data.views import make_views
+from limbeck.distillation import figures, prepared
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
-from limbeck.evaluation.results import measure
+from limbeck.models.model import Model
 from limbeck.models.weights import load_network, save_network
-from limbeck.objectives import Batch, Outputs, rehearse
+from limbeck.objectives import Batch, Known, rehearse, tapped
 from limbeck.recipes.catalogue import find
 from limbeck.recipes.recipe import Recipe, Training, Weights
 from limbeck.runs import RunFolder, folder_of, open_run
-from limbeck.training import Engine, Job, Train, choose, fit
-from limbeck.training.loop import LabelsViews
+from limbeck.training import Engine, Train, choose, fit
 
+_REHEARSED = 8  # pictures
 _OUT_OF_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED", re.IGNORECASE)
 
 
@@ -94,12 +95,11 @@ class Experiment:
         recipe, folder = self.recipe, self.folder
         self.introduce()
         networks: dict[tuple[str, int | None], nn.Module] = {}
-        teacher = None
         students = recipe.students()
         if recipe.listened_to is not None:
             first = recipe.protocol.seeds[0]
             networks["teacher", None] = self.network(recipe.listened_to, folder.teacher, "teacher", first)
-            teacher = self.labeller(networks["teacher", None], folder.teacher)
+        teacher = networks.get(("teacher", None))
         for seed in recipe.protocol.seeds:
             for role, how in students.items():
                 networks[role, seed] = self.network(
@@ -115,33 +115,43 @@ class Experiment:
         return results
 
     def rehearse(self) -> None:
-        """Asks a teacher that is trained already, and whatever is of the user's own, once.
+        """Does once, with fresh networks and a few pictures, what could go wrong only after a teacher's training.
 
         Raises:
-            LimbeckError: one of them cannot do what the training will ask of it.
+            LimbeckError: a teacher, an objective or what is of the user's own cannot do what the training will ask.
         """
         students = self.recipe.students().values()
         for how in (how for student in students for _, how in student.chain()):
             if isinstance(how, Weights):
                 predict(self.engine.place(self.loaded(how.path)), self.pictures.subset(torch.arange(1)), self.engine)
-            elif own.classes(how):
+            elif own.classes(how) or how.objective.needs_teacher:
                 self._rehearse(how)
 
     def _rehearse(self, how: Training) -> None:
-        """One batch as in a training, with answers that are made up in place of the networks'."""
-        index = torch.arange(how.train.batch_size, device=self.engine.device)
-        with own.blamed(how):
+        index = torch.arange(min(_REHEARSED, how.train.batch_size), device=self.engine.device)
+        with own.blamed(how), torch.random.fork_rng(devices=self.engine.generators()):
             views = make_views(self.pictures.fetch(index), index, how.views, self.recipe.protocol.view_seed, epoch=0)
             how.train.optimizer.build([nn.Parameter(torch.zeros(1))])
-        if not own.is_own(type(how.objective)):
-            return
-        now, generator = torch.zeros((), device=self.engine.device), torch.Generator().manual_seed(0)
-        batch = Batch(
-            index, self.engine.pictures(views), self.pictures.labels[index], step=now, epoch=now, progress=now
-        )
-        answers = torch.randn(2, len(index), len(self.pictures.classes), generator=generator).to(now.device)
-        student, teacher = map(Outputs, answers)
-        rehearse(how.objective, student, teacher if how.teacher else None, batch, self.engine.place)
+            networks = [self.fresh(how.student)]
+            if isinstance(how.teacher, Weights):
+                networks.append(self.engine.place(self.loaded(how.teacher.path)))
+            elif how.teacher is not None:
+                networks.append(self.fresh(how.teacher.student).eval())
+            images, labels = self.engine.pictures(views), self.pictures.labels
+            teacher = networks[1] if how.teacher is not None else None
+            known = Known(networks[0], teacher, images[0], labels, how.train.batch_size)
+            now = torch.zeros((), device=self.engine.device)
+            batch = Batch(index, images, labels[index], step=now, epoch=now, progress=now)
+            with torch.no_grad(), self.engine.precision():
+                said = [
+                    tapped(network, taps, images)
+                    for network, taps in zip(networks, how.objective.taps(known), strict=False)
+                ]
+        rehearse(how.objective, known, said[0], said[1] if teacher is not None else None, batch, self.engine.place)
+
+    def fresh(self, model: Model) -> nn.Module:
+        """A new network with weights from torch's random state, on the engine's device."""
+        return self.engine.place(model.build(len(self.pictures.classes), self.pictures.statistics()))
 
     def introduce(self) -> None:
         """Says what is about to be done, with what, and why so."""
@@ -153,7 +163,7 @@ class Experiment:
             say(f"  {reason}")
 
     def network(
-        self, how: Training | Weights, folder: Path, title: str, seed: int, teacher: LabelsViews | None = None
+        self, how: Training | Weights, folder: Path, title: str, seed: int, teacher: nn.Module | None = None
     ) -> nn.Module:
         """A trained network on the engine's device: trained now, unless its weights are there already."""
         if isinstance(how, Weights):
@@ -162,10 +172,11 @@ class Experiment:
             return network
         weights = folder / "weights.safetensors"
         if not weights.exists():
+            answers = self.folder.teacher
             if teacher is None and how.teacher is not None:
-                taught_by = self.network(how.teacher, folder / "teacher", f"teacher of {title}", seed)
-                teacher = self.labeller(taught_by, folder / "teacher")
-            network = self.trained(how, folder, title, seed, teacher)
+                answers = folder / "teacher"
+                teacher = self.network(how.teacher, answers, f"teacher of {title}", seed)
+            network = self.trained(how, folder, title, seed, teacher, answers / "logits")
             save_network(weights, network, how.student, self.pictures.classes, self.recipe.data.name)
             self.folder.seal(weights)
         (folder / "checkpoint.pt").unlink(missing_ok=True)
@@ -180,17 +191,22 @@ class Experiment:
         judging.refuse_other_classes(weights, saved.classes, self.pictures)
         return saved.network
 
-    def trained(self, how: Training, folder: Path, title: str, seed: int, teacher: LabelsViews | None) -> nn.Module:
-        """Trains one network, continuing from its checkpoint if there is one."""
+    def trained(
+        self, how: Training, folder: Path, title: str, seed: int, teacher: nn.Module | None, answers: Path
+    ) -> nn.Module:
+        """Trains one network, continuing from its checkpoint if there is one.
+
+        ``answers`` is where the teacher's may be kept, for this training and others on the same views.
+        """
         label = f"{title} ({how.student.title()})"
         with own.blamed(self.recipe), _enough_memory(label, how.train):
             with streams.seeded(seed, "weights"):
-                network = how.student.build(len(self.pictures.classes), self.pictures.statistics())
-            job = Job(
-                network=self.engine.place(network),
-                objective=self.engine.place(how.objective.build()),
-                teacher=teacher,
-                pictures=self.pictures,
+                network = self.fresh(how.student)
+            job = prepared(
+                network,
+                teacher,
+                how.objective,
+                self.pictures,
                 views=how.views,
                 train=how.train,
                 engine=self.engine,
@@ -198,24 +214,13 @@ class Experiment:
                 view_seed=self.recipe.protocol.view_seed,
                 folder=files.make_folder(folder),
                 identity=f"recipe {self.recipe.digest()}, {title}",
-                evaluate=self.held_out_figures,
+                labelling=self.recipe.logits,
+                answers=answers,
+                evaluate=lambda network: figures(network, self.held_out, self.engine),
             )
             with self.console.bar(label, job.steps_per_epoch * how.train.epochs) as bar:
                 job.progress = bar.update
                 return fit(job)
-
-    def labeller(self, network: nn.Module, folder: Path) -> LabelsViews:
-        """The network as a teacher, asked as the recipe says."""
-        with own.blamed(self.recipe):
-            return self.recipe.logits.build(network, self.engine, folder / "logits", len(self.pictures))
-
-    def held_out_figures(self, network: nn.Module) -> dict[str, float]:
-        """Accuracy and nll on the held-out split; nothing where none is held out."""
-        if not len(self.held_out):
-            return {}
-        logits = predict(network, self.held_out, self.engine)
-        figures = measure(logits, self.held_out.labels, role="", seed=None, dataset="", split="")
-        return {f"holdout_{figure['metric']}": figure["value"] for figure in figures}
 
 
 @contextlib.contextmanager

@@ -110,10 +110,9 @@ class _Planner:
 
     def training(self, how: Training, title: str, teacher: nn.Module | None, seeds: int, judged_on: int) -> nn.Module:
         """Adds one kind of training, done for so many seeds, and its evaluations; returns a network of that kind."""
-        stored = teacher is not None and self.recipe.logits.replays
-        network, (first, later) = self.measured(how, title, teacher, stored)
+        network, first, later = self.measured(how, title, teacher)
         name, pictures, epochs = how.student.title(), len(self.pictures), how.train.epochs
-        if stored:
+        if later:
             self.stages.append(Stage(f"{title}, teacher asked", name, pictures, epochs, 1, *first))
             if seeds > 1:
                 self.stages.append(Stage(f"{title}, answers stored", name, pictures, epochs, seeds - 1, *later))
@@ -123,17 +122,19 @@ class _Planner:
         self.stages.append(Stage(f"{title}, evaluated", name, judged, 1, seeds, self.evaluation_speed(network)))
         classes = len(self.pictures.classes)
         weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
-        tables = epochs * pictures * 2 * classes if stored else 0
+        tables = epochs * pictures * 2 * classes if later else 0
         self.kept += seeds * (weights + judged_on * (4 * classes + 8)) + tables
         return network
 
     def measured(
-        self, how: Training, title: str, teacher: nn.Module | None, stored: bool
-    ) -> tuple[nn.Module, list[tuple[float, float]]]:
-        """Trains two short epochs twice, on more pictures where they were over too soon to be timed.
+        self, how: Training, title: str, teacher: nn.Module | None
+    ) -> tuple[nn.Module, tuple[float, float], tuple[float, float] | None]:
+        """Trains two short epochs, on more pictures where they were over too soon to be timed.
+
+        Where the teacher's answers were kept, it does so once more.
 
         Returns:
-            the network; (speed, start) as in `Stage` where the teacher is asked, and where its answers are stored.
+            the network; (speed, start) as in `Stage` where the teacher is asked; the same with its answers kept.
         """
         train = how.train.with_(epochs=2, optimizer=how.train.optimizer.with_(lr=_HARMLESS_RATE))
         brief = how.with_(train=train)
@@ -142,17 +143,19 @@ class _Planner:
             count = min(len(self.pictures), batches * train.batch_size)
             self.experiment.pictures = self.pictures.subset(torch.arange(count))
             with tempfile.TemporaryDirectory(dir=self.folder) as place:
-                labeller = self.experiment.labeller(teacher, Path(place)) if teacher is not None else None
-                folders = [Path(place) / "first", *([Path(place) / "later"] if stored else [])]
-                networks = [self.experiment.trained(brief, folder, title, 0, labeller) for folder in folders]
-                seconds = [_epoch_seconds(folder) for folder in folders]
-                self.largest_checkpoint = max(self.largest_checkpoint, (folders[0] / "checkpoint.pt").stat().st_size)
+                first, answers, seconds = Path(place) / "first", Path(place) / "logits", []
+                network = self.experiment.trained(brief, first, title, 0, teacher, answers)
+                seconds.append(_epoch_seconds(first))
+                self.largest_checkpoint = max(self.largest_checkpoint, (first / "checkpoint.pt").stat().st_size)
+                if answers.exists():
+                    self.experiment.trained(brief, Path(place) / "later", title, 0, teacher, answers)
+                    seconds.append(_epoch_seconds(Path(place) / "later"))
             if count == len(self.pictures) or seconds[-1][1] > _ENOUGH_SECONDS:
                 break
             batches *= 4
         self.experiment.pictures = self.pictures
         measured = [(count / warm, max(0.0, cold - warm)) for cold, warm in seconds]
-        return networks[0], [measured[0], measured[-1]]
+        return network, measured[0], measured[1] if len(measured) > 1 else None
 
     def evaluation_speed(self, network: nn.Module) -> float:
         """Pictures a second in eval mode, once warm."""

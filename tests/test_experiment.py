@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -21,8 +22,9 @@ from limbeck.errors import LimbeckError
 from limbeck.files import digest, read_tensors
 from limbeck.models.model import Model
 from limbeck.models.weights import save_network
-from limbeck.objectives import KD, CrossEntropy, TfKD
+from limbeck.objectives import CRD, KD, CrossEntropy, FitNet, TfKD
 from limbeck.recipes import Data, Recipe, Training, Weights
+from limbeck.teachers import Live, Stored
 from limbeck.training import Job, Train
 
 NETWORKS = [("teacher", None), ("alone", 0), ("distilled", 0), ("alone", 1), ("distilled", 1)]
@@ -64,7 +66,7 @@ def test_one_loop_trains_every_network_and_only_the_objective_differs(
     teacher, alone, distilled, *_ = (job for job, _ in jobs)
     assert teacher.teacher is None
     assert alone.teacher is None
-    assert distilled.teacher is jobs[4][0].teacher is not None
+    assert distilled.teacher is not None is not jobs[4][0].teacher
     for (one, begun), (other, begun_too) in ((jobs[1], jobs[2]), (jobs[3], jobs[4])):
         assert all(torch.equal(begun[name], begun_too[name]) for name in begun)
         for name in ("pictures", "views", "train", "engine", "seed", "view_seed"):
@@ -282,3 +284,38 @@ def test_the_screen_says_what_is_done_with_what_and_why(tiny: Recipe) -> None:
     assert lines[:3] == ["recipe tiny -> out", "  few: 88 training pictures, 32 held out", "  device cpu: as asked"]
     assert "  precision fp32: as asked" in lines
     assert "  1 threads" in lines
+
+
+LEARNED = KD(temperature=2) + FitNet(weight=1, labels=0) + CRD(negatives=16, labels=0)
+
+
+def test_what_an_objective_learns_is_continued_and_left_behind(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adapters and memory banks are in the checkpoint, bit for bit, and not in the student that is kept."""
+    recipe = tiny.with_(objective=LEARNED, train=tiny.train.with_(epochs=3, checkpoint_seconds=0))
+    whole = run(recipe, "whole").folder
+    fit = experiment.fit
+
+    def stopping(job: Job) -> nn.Module:
+        def progress(steps: int, note: str) -> None:
+            if job.taps and steps > 2 * job.steps_per_epoch:
+                raise InterruptedError
+
+        return fit(dataclasses.replace(job, progress=progress))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(experiment, "fit", stopping)
+        with pytest.raises(InterruptedError):
+            run(recipe, "stopped")
+    assert (Path("stopped") / "seed0" / "distilled" / "checkpoint.pt").exists()
+    assert digests(run(recipe, "stopped").folder) == digests(whole)
+    students = [read_tensors(whole / "seed0" / role / "weights.safetensors") for role in ("alone", "distilled")]
+    assert students[0].keys() == students[1].keys()
+    rows = (whole / "seed0" / "distilled" / "metrics.jsonl").read_text().splitlines()
+    assert {"loss_labels", "loss_kd", "loss_fitnet", "loss_crd"} <= json.loads(rows[-1]).keys()
+
+
+def test_features_are_asked_for_live(tiny: Recipe) -> None:
+    message = r"logits = 'stored' keeps a teacher's logits, but the objective needs features .*Type --logits live"
+    with pytest.raises(LimbeckError, match=message):
+        run(tiny.with_(objective=FitNet(), logits=Stored()))
+    run(tiny.with_(objective=FitNet(), logits=Live()), "live")

@@ -15,7 +15,7 @@ from torch import Tensor
 from limbeck import experiment, own, recipes
 from limbeck.cli import main
 from limbeck.errors import LimbeckError
-from limbeck.objectives import KD, Batch, Objective, Outputs, rehearse
+from limbeck.objectives import KD, Batch, Known, Objective, Outputs, rehearse
 from limbeck.recipes import Recipe, find
 
 Fails = Callable[..., str]
@@ -150,16 +150,19 @@ def test_an_edited_objective_is_never_answered_with_the_old_result(
         (returning("None"), "forward returned None. "),
         (returning("student.logits.mean()"), "forward returned a tensor of shape () and type float32. "),
         (returning("{'a': 0.5}"), "forward returned 'a' as float 0.5. "),
-        (returning("{'a': student.logits}"), "forward returned 'a' as a tensor of shape (32, 10) and type float32. "),
+        (returning("{'a': student.logits}"), "forward returned 'a' as a tensor of shape (8, 10) and type float32. "),
         (returning("{'a': batch.labels.sum()}"), "forward returned 'a' as a tensor of shape () and type int64. "),
         (returning("student.logits.detach().float().numpy()"), "forward returned ndarray array([["),
         (returning("[student.logits.mean()]"), "forward returned list [tensor("),
         (returning("{3: student.logits.mean()}"), "forward returned a dictionary with the name 3, which is no text. "),
         (returning("{'a': torch.zeros(())}"), "forward returned losses that do not depend on student.logits. "),
         ("    pass\n", "has no forward. "),
-        ("    def build(self):\n        return torch.nn.Identity\n", "build returned type <class 'torch.nn.modules."),
+        ("    def build(self, known):\n        return torch.nn.Identity\n", "build returned type <class 'torch.nn.modules."),
+            "    def build(self, known=None):\n        return torch.nn.Identity\n",
+            "build returned type <class 'torch.nn.modules.",
+        ),
         (
-            "    def build(self):\n        return torch.nn.Module()\n",
+            "    def build(self, known=None):\n        return torch.nn.Module()\n",
             "cannot be used: NotImplementedError: Module [Mod",
         ),
         (
@@ -187,7 +190,7 @@ def test_an_objective_that_does_not_do_what_it_must(
         (returning("{'mine': teacher.nothing}"), 15, "AttributeError: 'Outputs' object has no attribute 'nothing'"),
         (returning("{'mine': student.logits @ student.logits}"), 15, "RuntimeError: mat1 and mat2 shapes cannot be mu"),
         (returning("exit(3)"), 15, "SystemExit: 3. "),
-        ("    def build(self):\n        raise KeyError\n", 15, "KeyError. "),
+        ("    def build(self, known=None):\n        raise KeyError\n", 15, "KeyError. "),
     ],
 )
 def test_an_objective_that_fails(write: Callable[[str], str], fails: Fails, body: str, line: int, said: str) -> None:
@@ -223,7 +226,7 @@ from limbeck.training import AdamW
 class Upside(Policy):
     name: str = "upside"
 
-    def build(self):
+    def build(self, known=None):
         return lambda pictures: pictures.nothing
 
 
@@ -274,7 +277,7 @@ class Random(Objective):
 
     name: str = "random"
 
-    def build(self) -> torch.nn.Module:
+    def build(self, known: Known | None = None) -> torch.nn.Module:
         return Learns()
 
 
@@ -287,6 +290,9 @@ class Learns(torch.nn.Module):
         return {"random": (student.logits * self.weight * torch.rand(1)).mean()}
 
 
+KNOWN = Known(torch.nn.Identity(), torch.nn.Identity(), torch.zeros(3, 4, 4), torch.zeros(2, dtype=torch.int64), 2)
+
+
 def test_a_rehearsal_leaves_no_trace() -> None:
     now = torch.tensor(0.0)
     batch = Batch(torch.arange(2), torch.zeros(2, 3, 4, 4), torch.zeros(2, dtype=torch.int64), now, now, now)
@@ -294,7 +300,7 @@ def test_a_rehearsal_leaves_no_trace() -> None:
     before = torch.get_rng_state()
     for objective, teacher in ((Random(), None), (KD(), Outputs(torch.randn(2, 10)))):
         state = torch.get_rng_state()
-        rehearse(objective, student, teacher, batch)
+        rehearse(objective, KNOWN, student, teacher, batch)
         assert torch.equal(torch.get_rng_state(), state)
     assert not torch.equal(before, torch.get_rng_state())  # by the test's own teacher
     assert student.logits.grad is None

@@ -6,6 +6,7 @@ from limbeck.data.catalogue import CATALOGUE, fetch, load, status, verify
 from limbeck.data.dataset import Dataset, hold_out
 from limbeck.data.entry import Entry, Status
 from limbeck.data.fetch import DataUnavailable, cache_folder
+from limbeck.data.pairs import from_pairs
 
 __all__ = [
     "CATALOGUE",
@@ -15,6 +16,7 @@ __all__ = [
     "Status",
     "cache_folder",
     "fetch",
+    "from_pairs",
     "hold_out",
     "load",
     "status",

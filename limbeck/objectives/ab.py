@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
+from limbeck.objectives.adapters import adapt
 from limbeck.objectives.checks import above_zero, same_shape
+from limbeck.objectives.features import Featured, Where, features
+from limbeck.objectives.objective import Known
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def ab_loss(
@@ -44,3 +50,25 @@ def ab_loss(
     wrong_way = torch.where(teacher.detach() > 0, -student.float(), student.float())
     cost = F.relu(margin + wrong_way).square().flatten(1).sum(1).mean() / 2**later_layers
     return cost if form == "paper" else cost * 3 / 1000
+
+
+class AB(Featured):
+    """Activation boundaries (Heo et al., AAAI 2019): the sum over stages.
+
+    The authors train with it before the labels; here both are learned together.
+    """
+
+    name: Annotated[Literal["ab"], tyro.conf.Suppress] = "ab"
+    where: ClassVar[Where] = "rectifiers"
+    margin: float = Field(1.0, gt=0, description="How far beyond 0 the student must be.")
+    form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
+
+    def learned(self, known: Known) -> nn.Module:
+        return nn.ModuleList(adapt(ours, theirs) for ours, theirs in self.shapes(known))
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        pairs = list(zip(learned.children(), features(student.taps), features(teacher.taps), strict=True))
+        later = reversed(range(len(pairs)))
+        return torch.stack(
+            [ab_loss(adapter(a), b, self.margin, n, self.form) for (adapter, a, b), n in zip(pairs, later, strict=True)]
+        ).sum()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
-from limbeck.objectives.adapters import same_maps
+from limbeck.objectives.adapters import adapt, same_maps
+from limbeck.objectives.features import Featured, features
+from limbeck.objectives.objective import Known
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def attention_loss(student: Tensor, teacher: Tensor, form: Literal["released", "paper"] = "released") -> Tensor:
@@ -42,3 +47,18 @@ def attention_loss(student: Tensor, teacher: Tensor, form: Literal["released", "
 def attention(maps: Tensor) -> Tensor:
     """Where a map is active: (B, C, H, W) to (B, H·W), float32, of length 1 (0 for a map of zeros)."""
     return F.normalize(maps.float().square().mean(1).flatten(1), dim=1)
+
+
+class AttentionTransfer(Featured):
+    """Attention transfer (Zagoruyko and Komodakis, ICLR 2017): the sum over stages."""
+
+    name: Annotated[Literal["attention"], tyro.conf.Suppress] = "attention"
+    weight: float = Field(1000.0, ge=0, description="Weight of the teacher's term.")
+    form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
+
+    def learned(self, known: Known) -> nn.Module:
+        return nn.ModuleList(adapt(ours, (ours[0], *theirs[1:])) for ours, theirs in self.shapes(known))
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        pairs = zip(learned.children(), features(student.taps), features(teacher.taps), strict=True)
+        return torch.stack([attention_loss(resize(ours), theirs, self.form) for resize, ours, theirs in pairs]).sum()

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, ClassVar, Literal
 
 import torch
+import tyro
+from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import above_zero, same_shape
+from limbeck.objectives.features import Featured, Where, features, pooled
+from limbeck.objectives.objective import Known
+from limbeck.objectives.outputs import Batch, Outputs
 from limbeck.objectives.sp import gram, unit_rows
 
 
@@ -100,3 +106,21 @@ def _kernel(features: Tensor, gamma: float, order: int) -> Tensor:
     cosines = gram(unit_rows(features.float().flatten(1)))
     terms = [(2 * gamma) ** power / math.factorial(power) * cosines**power for power in range(1, order + 1)]
     return math.exp(-2 * gamma) * (1 + torch.stack(terms).sum(dim=0))
+
+
+class CC(Featured):
+    """Correlation congruence (Peng et al., ICCV 2019), in RepDistiller's form, between learned embeddings."""
+
+    name: Annotated[Literal["cc"], tyro.conf.Suppress] = "cc"
+    where: ClassVar[Where] = "embedding"
+    weight: float = Field(0.02, ge=0, description="Weight of the teacher's term.")
+    width: int = Field(128, ge=1, description="Of the embeddings.")
+
+    def learned(self, known: Known) -> nn.Module:
+        ((ours, theirs),) = self.shapes(known)
+        return CorrelationEmbeddings(ours[0], theirs[0], self.width)
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        (ours,), (theirs,) = features(student.taps), features(teacher.taps)
+        said: Tensor = learned(pooled(ours), pooled(theirs))
+        return said

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+import tyro
+from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import above_zero
+from limbeck.objectives.features import Featured, Where, features, pooled
 from limbeck.objectives.logits import mean_over_labelled
+from limbeck.objectives.objective import Known
+from limbeck.objectives.outputs import Batch, Outputs
 from limbeck.objectives.sp import unit_rows
 
 
@@ -98,6 +104,7 @@ class ContrastiveMemory(nn.Module):
         self.register_buffer("log_means", torch.full((2,), math.inf))  # infinite: not estimated yet
         self._index_classes(labels)
 
+    @torch.compiler.disable  # a compiled backward pass may compute anew from a bank what it was before its update
     def forward(self, student: Tensor, teacher: Tensor, index: Tensor) -> Tensor:
         """The loss of both sides: the student as the anchor, and the teacher.
 
@@ -168,3 +175,29 @@ class ContrastiveMemory(nn.Module):
         }
         for name, value in indexed.items():
             self.register_buffer(name, value, persistent=False)
+
+
+class CRD(Featured):
+    """Contrastive representation distillation (Tian, Krishnan and Isola, ICLR 2020), with two memory banks.
+
+    both sides' loss. Labelled pictures of two classes or more are needed.
+    """
+
+    name: Annotated[Literal["crd"], tyro.conf.Suppress] = "crd"
+    where: ClassVar[Where] = "embedding"
+    weight: float = Field(0.8, ge=0, description="Weight of the teacher's term.")
+    width: int = Field(128, ge=1, description="Of the embeddings.")
+    negatives: int = Field(16384, ge=1, description="Pictures of other classes that each is told apart from.")
+    temperature: float = Field(0.07, gt=0, description="Divides the scores.")
+    momentum: float = Field(0.5, ge=0, lt=1, description="Share of the old entry that a memory bank keeps.")
+
+    def learned(self, known: Known) -> nn.Module:
+        ((ours, theirs),) = self.shapes(known)
+        return ContrastiveMemory(
+            ours[0], theirs[0], known.labels, self.width, self.negatives, self.temperature, self.momentum
+        )
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        (ours,), (theirs,) = features(student.taps), features(teacher.taps)
+        said: Tensor = learned(pooled(ours), pooled(theirs), batch.index)
+        return said

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+import tyro
+from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.objectives.checks import above_zero, same_shape
 from limbeck.objectives.logits import divergence
+from limbeck.objectives.objective import Known, Taught
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def ctkd_loss(student: Tensor, teacher: Tensor, temperature: Tensor) -> Tensor:
@@ -84,3 +89,21 @@ def reversal_weight(epoch: Tensor | float, epochs: float = 10.0) -> Tensor:
     above_zero(epochs, "epochs", example=10)
     share = torch.as_tensor(epoch, dtype=torch.float32) / epochs
     return (1 - torch.cos(math.pi * share.clamp(0, 1))) / 2
+
+
+class CTKD(Taught):
+    """Curriculum temperature (Li et al., AAAI 2023): `ctkd_loss` at a learned T."""
+
+    name: Annotated[Literal["ctkd"], tyro.conf.Suppress] = "ctkd"
+    weight: float = Field(0.9, ge=0, description="Weight of the teacher's term.")
+    labels: float = Field(0.1, ge=0, description="Weight of the labels' term.")
+    lowest: float = Field(1.0, gt=0, description="Lowest temperature.")
+    span: float = Field(20.0, gt=0, description="How far above that it may go.")
+    epochs: float = Field(10.0, gt=0, description="Epochs over which the reversed gradient grows to its whole.")
+
+    def learned(self, known: Known) -> nn.Module:
+        return LearnedTemperature(self.lowest, self.span)
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        reversal = reversal_weight(batch.epoch.floor() + 1, self.epochs)
+        return ctkd_loss(student.logits, teacher.logits, learned(reversal))

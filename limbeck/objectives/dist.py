@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import torch.nn.functional as F
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import above_zero, same_shape
+from limbeck.objectives.objective import Taught
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def dist_loss(
@@ -63,3 +69,16 @@ def _centred(values: Tensor, dim: int) -> Tensor:
     """Less their mean; exactly 0 where all are equal, which the rounded mean alone does not give."""
     values = values - values.detach().amax(dim=dim, keepdim=True)
     return values - values.mean(dim=dim, keepdim=True)
+
+
+class DIST(Taught):
+    """Distillation from a stronger teacher (Huang et al., NeurIPS 2022): `dist_loss`."""
+
+    name: Annotated[Literal["dist"], tyro.conf.Suppress] = "dist"
+    weight: float = Field(2.0, ge=0, description="Weight of the teacher's term.")
+    temperature: float = Field(4.0, gt=0, description="Softens both networks' probabilities; above 0.")
+    beta: float = Field(1.0, ge=0, description="Weight of the relations between classes.")
+    gamma: float = Field(1.0, ge=0, description="Weight of the relations within a class.")
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        return dist_loss(student.logits, teacher.logits, self.temperature, self.beta, self.gamma)

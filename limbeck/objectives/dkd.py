@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import above_zero, same_shape
 from limbeck.objectives.logits import divergence, mean_over_labelled
+from limbeck.objectives.objective import Taught
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def dkd_loss(
@@ -97,3 +103,17 @@ def _label_or_not(logits: Tensor, is_label: Tensor) -> Tensor:
     log_all = F.log_softmax(logits, dim=1)
     log_label = log_all.masked_fill(~is_label, 0.0).sum(dim=1)
     return torch.stack([log_label, log_all.masked_fill(is_label, -torch.inf).logsumexp(dim=1)], dim=1)
+
+
+class DKD(Taught):
+    """Decoupled distillation (Zhao et al., CVPR 2022): warm-up · `dkd_loss`."""
+
+    name: Annotated[Literal["dkd"], tyro.conf.Suppress] = "dkd"
+    temperature: float = Field(4.0, gt=0, description="Softens both networks' probabilities; above 0.")
+    alpha: float = Field(1.0, ge=0, description="Weight of the part on the label.")
+    beta: float = Field(8.0, ge=0, description="Weight of the part on the other classes; published: 8, 6 or 2 by pair.")
+    warmup: float = Field(20.0, ge=0, description="Epochs over which the teacher's term grows from 0.")
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        part = dkd_loss(student.logits, teacher.logits, batch.labels, self.temperature, self.alpha, self.beta)
+        return part * (batch.epoch / self.warmup).clamp(max=1) if self.warmup else part

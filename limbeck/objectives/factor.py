@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
+import tyro
+from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.objectives.adapters import adapt, same_maps
 from limbeck.objectives.attention import attention
 from limbeck.objectives.checks import above_zero, same_shape
+from limbeck.objectives.features import Featured, Where, features
+from limbeck.objectives.objective import Known
+from limbeck.objectives.outputs import Batch, Outputs
 
 Form = Literal["released", "authors", "paper"]
 
@@ -168,3 +173,30 @@ def _through(steps: nn.Sequential, maps: Tensor) -> Tensor:
         )
     out: Tensor = steps(maps.float())
     return out
+
+
+class FactorTransfer(Featured):
+    """Factor transfer (Kim, Park and Kwak, NeurIPS 2018): `factor_loss`, last stage.
+
+    The paraphraser, which the paper trains beforehand, is trained along: alone for the first epochs, then beside the
+    student. No gradient of its own target reaches the student, nor the student's the paraphraser.
+    """
+
+    name: Annotated[Literal["factor"], tyro.conf.Suppress] = "factor"
+    where: ClassVar[Where] = "last"
+    weight: float = Field(200.0, ge=0, description="Weight of the teacher's term.")
+    rate: float = Field(0.5, gt=0, description="Channels of the factor, as a share of the teacher's.")
+    beforehand: float = Field(2.0, ge=0, description="Epochs in which the paraphraser learns alone.")
+    form: Form = Field("released", description="RepDistiller's, the authors' code's (weight 500) or the paper's.")
+
+    def learned(self, known: Known) -> nn.Module:
+        ((ours, theirs),) = self.shapes(known)
+        return nn.ModuleList([Paraphraser(theirs, self.rate), Translator(ours, theirs, self.rate)])
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        (ours,), (theirs,) = features(student.taps), features(teacher.taps)
+        paraphraser, translator = learned.children()
+        assert isinstance(paraphraser, Paraphraser)
+        rebuilt = paraphraser_loss(paraphraser.reconstruct(theirs), theirs, self.form)
+        begun = (batch.epoch >= self.beforehand).float()
+        return begun * factor_loss(translator(ours), paraphraser(theirs), self.form) + rebuilt / self.weight

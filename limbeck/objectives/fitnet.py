@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from torch import Tensor
+import torch
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
+from limbeck.objectives.adapters import adapt
 from limbeck.objectives.checks import same_shape
+from limbeck.objectives.features import Featured, Where, features
+from limbeck.objectives.objective import Known
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def fitnet_loss(student: Tensor, teacher: Tensor, form: Literal["released", "paper"] = "released") -> Tensor:
@@ -30,3 +37,22 @@ def fitnet_loss(student: Tensor, teacher: Tensor, form: Literal["released", "pap
     same_shape(student, teacher, "features")
     squares = (student.float() - teacher.detach().float()).square()
     return squares.mean() if form == "released" else squares.flatten(1).sum(1).mean() / 2
+
+
+class FitNet(Featured):
+    """Hints (Romero et al., ICLR 2015): `fitnet_loss` of the middle stage.
+
+    The student's map is brought to the teacher's shape by a learned adapter.
+    """
+
+    name: Annotated[Literal["fitnet"], tyro.conf.Suppress] = "fitnet"
+    where: ClassVar[Where] = "middle"
+    weight: float = Field(100.0, ge=0, description="Weight of the teacher's term.")
+    form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
+
+    def learned(self, known: Known) -> nn.Module:
+        return nn.ModuleList(adapt(ours, theirs) for ours, theirs in self.shapes(known))
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        pairs = zip(learned.children(), features(student.taps), features(teacher.taps), strict=True)
+        return torch.stack([fitnet_loss(adapter(ours), theirs, self.form) for adapter, ours, theirs in pairs]).sum()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from itertools import pairwise
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
+from limbeck.objectives.adapters import adapt
 from limbeck.objectives.checks import same_shape
+from limbeck.objectives.features import Featured, features
+from limbeck.objectives.objective import Known
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def fsp_loss(
@@ -62,3 +69,26 @@ def fsp_matrix(earlier: Tensor, later: Tensor) -> Tensor:
 
 def _pooled(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return maps if tuple(maps.shape[2:]) == size else F.adaptive_avg_pool2d(maps, size)
+
+
+class FSP(Featured):
+    """A gift from knowledge distillation (Yim et al., CVPR 2017): the FSP matrices.
+
+    Of every two stages that follow each other; a stage whose channels differ from the teacher's gets a learned 1x1
+    convolution. The paper trains with it before the labels; here both are learned together.
+    """
+
+    name: Annotated[Literal["fsp"], tyro.conf.Suppress] = "fsp"
+    weight: float = Field(50.0, ge=0, description="Weight of the teacher's term.")
+    form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
+
+    def learned(self, known: Known) -> nn.Module:
+        shapes = self.shapes(known)
+        if len(shapes) < 2:
+            raise LimbeckError("fsp compares two stages that follow each other, but finds one. Name more of each.")
+        return nn.ModuleList(adapt(ours, (theirs[0], *ours[1:])) for ours, theirs in shapes)
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        ours = [adapter(tap) for adapter, tap in zip(learned.children(), features(student.taps), strict=True)]
+        pairs = zip(pairwise(ours), pairwise(features(teacher.taps)), strict=True)
+        return torch.stack([fsp_loss(one, other, self.form) for one, other in pairs]).sum()

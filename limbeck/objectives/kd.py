@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import tyro
-from pydantic import Field, model_validator
-from torch import Tensor
+from pydantic import Field
+from torch import Tensor, nn
 
 from limbeck.objectives.logits import cross_entropy, kd_loss
-from limbeck.objectives.objective import Batch, Objective, Outputs
+from limbeck.objectives.objective import Objective, Taught
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 class CrossEntropy(Objective):
@@ -22,26 +23,13 @@ class CrossEntropy(Objective):
         return {"labels": cross_entropy(student.logits, batch.labels, self.label_smoothing)}
 
 
-class KD(Objective):
+class KD(Taught):
     """Knowledge distillation (Hinton, Vinyals, Dean 2015): labels · cross-entropy + weight · T² · KL."""
 
     name: Annotated[Literal["kd"], tyro.conf.Suppress] = "kd"
-    needs_teacher: ClassVar[bool] = True
-    temperature: float = Field(4.0, gt=0, description="Softens both networks' probabilities; above 0.")
     weight: float = Field(0.9, ge=0, description="Weight of the teacher's term.")
     labels: float = Field(0.1, ge=0, description="Weight of the labels' term.")
+    temperature: float = Field(4.0, gt=0, description="Softens both networks' probabilities; above 0.")
 
-    @model_validator(mode="after")
-    def _something_to_learn_from(self) -> KD:
-        if self.weight + self.labels <= 0:
-            raise ValueError("weight and labels are both 0, so nothing would be learned; set one above 0")
-        return self
-
-    def forward(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
-        assert teacher is not None
-        parts = {}
-        if self.labels:
-            parts["labels"] = self.labels * cross_entropy(student.logits, batch.labels)
-        if self.weight:
-            parts["kd"] = self.weight * kd_loss(student.logits, teacher.logits, self.temperature)
-        return parts
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        return kd_loss(student.logits, teacher.logits, self.temperature)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
 from limbeck.objectives.checks import same_shape
+from limbeck.objectives.objective import Taught
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def logit_mse_loss(student: Tensor, teacher: Tensor, form: Literal["mean", "paper"] = "mean") -> Tensor:
@@ -30,3 +34,13 @@ def logit_mse_loss(student: Tensor, teacher: Tensor, form: Literal["mean", "pape
     same_shape(student, teacher)
     squared = (student.float() - teacher.detach().float()).square()
     return squared.sum(dim=1).mean() / 2 if form == "paper" else squared.mean()
+
+
+class LogitMSE(Taught):
+    """Regression on the teacher's logits (Ba and Caruana, NeurIPS 2014): squares."""
+
+    name: Annotated[Literal["logit_mse"], tyro.conf.Suppress] = "logit_mse"
+    form: Literal["mean", "paper"] = Field("mean", description="The mean over all elements, or the paper's sum.")
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        return logit_mse_loss(student.logits, teacher.logits, self.form)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import above_zero, same_shape
+from limbeck.objectives.objective import Taught
+from limbeck.objectives.outputs import Batch, Outputs
 
 Masks = Literal["released", "elementwise", "none"]
 
@@ -114,3 +118,16 @@ def _kept(teacher: Tensor, masks: Masks) -> tuple[Tensor, Tensor]:
 
 def _lower_half(values: Tensor) -> Tensor:
     return (values <= values.quantile(0.5)).float()
+
+
+class MLLD(Taught):
+    """Multi-level logit distillation (Jin, Wang and Lin, CVPR 2023) of one view: loss."""
+
+    name: Annotated[Literal["mlld"], tyro.conf.Suppress] = "mlld"
+    temperatures: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (2.0, 3.0, 4.0, 5.0, 6.0), min_length=1, description="The loss is the sum over them."
+    )
+    masks: Masks = Field("released", description="What is kept of pictures and classes; see `mlld_parts`.")
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        return mlld_loss(student.logits, teacher.logits, self.temperatures, self.masks)

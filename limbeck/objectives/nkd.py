@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import torch.nn.functional as F
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
 from limbeck.objectives.checks import above_zero, same_shape
 from limbeck.objectives.dkd import label_mask, log_softmax_of_others
 from limbeck.objectives.logits import mean_over_labelled
+from limbeck.objectives.objective import Taught
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def nkd_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float = 1.0, gamma: float = 1.5) -> Tensor:
@@ -43,3 +49,14 @@ def nkd_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: floa
     hat_teacher = log_softmax_of_others(teacher / temperature, is_label)
     others = (hat_teacher.exp() * hat_student).sum(dim=1)
     return mean_over_labelled(-(target + gamma * temperature**2 * others), labels)
+
+
+class NKD(Taught):
+    """Normalised distillation (Yang et al., ICCV 2023): `nkd_loss`."""
+
+    name: Annotated[Literal["nkd"], tyro.conf.Suppress] = "nkd"
+    temperature: float = Field(1.0, gt=0, description="Softens both networks' probabilities; above 0.")
+    gamma: float = Field(1.5, ge=0, description="Weight of the other classes; the authors' CIFAR-100: T 3, gamma 3.5.")
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        return nkd_loss(student.logits, teacher.logits, batch.labels, self.temperature, self.gamma)

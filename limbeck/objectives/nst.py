@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
-from limbeck.objectives.adapters import same_maps
+from limbeck.objectives.adapters import adapt, same_maps
+from limbeck.objectives.features import Featured, features
+from limbeck.objectives.objective import Known
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def nst_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -42,3 +49,17 @@ def _mean_kernel(one: Tensor, other: Tensor) -> Tensor:
     else:
         total = (one @ other.transpose(1, 2)).square().sum()
     return total / (batch * channels * others)
+
+
+class NST(Featured):
+    """Neuron selectivity transfer (Huang and Wang 2017): the sum over stages."""
+
+    name: Annotated[Literal["nst"], tyro.conf.Suppress] = "nst"
+    weight: float = Field(50.0, ge=0, description="Weight of the teacher's term.")
+
+    def learned(self, known: Known) -> nn.Module:
+        return nn.ModuleList(adapt(ours, (ours[0], *theirs[1:])) for ours, theirs in self.shapes(known))
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        pairs = zip(learned.children(), features(student.taps), features(teacher.taps), strict=True)
+        return torch.stack([nst_loss(resize(ours), theirs) for resize, ours, theirs in pairs]).sum()

@@ -2,74 +2,162 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import SerializeAsAny
+import tyro
+from pydantic import Field, SerializeAsAny, model_validator
 from torch import Tensor, nn
 
 from limbeck import own
 from limbeck.errors import LimbeckError
+from limbeck.objectives.logits import cross_entropy
+from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.taps import Probe, probe
 from limbeck.spec import Family
 
 
-@dataclass
-class Outputs:
-    """What a network said about some pictures.
+class Known:
+    """What an objective may know of a training before it begins. Networks are probed only where somebody asks.
 
-    Attributes:
-        logits: (B, C).
-        taps: outputs of submodules, by dotted path, for the objectives that ask for them.
+    Args:
+        student, teacher: the networks; no teacher where there is none.
+        picture: (C, H, W) float in [0, 1], on the networks' device: one of the pictures to come.
+        labels: (N,) int64 of all the training pictures; -1 where unlabelled.
+        batch_size: the largest batch to come.
     """
 
-    logits: Tensor
-    taps: dict[str, Tensor] = field(default_factory=dict)
+    def __init__(
+        self, student: nn.Module, teacher: nn.Module | None, picture: Tensor, labels: Tensor, batch_size: int
+    ) -> None:
+        self.student_network, self.teacher_network = student, teacher
+        self.picture, self.labels, self.batch_size = picture, labels, batch_size
+
+    @cached_property
+    def student(self) -> Probe:
+        """The student's shapes."""
+        return probe(self.student_network, self.picture)
+
+    @cached_property
+    def teacher(self) -> Probe:
+        """The teacher's shapes.
+
+        Raises:
+            LimbeckError: there is no teacher.
+        """
+        if self.teacher_network is None:
+            raise LimbeckError("this objective needs a teacher to learn from. Give one, or choose cross_entropy.")
+        return probe(self.teacher_network, self.picture)
 
 
-@dataclass
-class Batch:
-    """What was shown, and when.
-
-    Attributes:
-        index: (B,) int64, the pictures' places in the training set.
-        images: (B, 3, H, W) float views in [0, 1].
-        labels: (B,) int64; -1 where unlabelled.
-        step: 0-d float, optimizer steps taken so far.
-        epoch: 0-d float, epochs seen so far, with fractions.
-        progress: 0-d float, from 0 at the start of the training to 1 at its end.
-        mix: how the pictures were mixed, where they were.
-    """
-
-    index: Tensor
-    images: Tensor
-    labels: Tensor
-    step: Tensor
-    epoch: Tensor
-    progress: Tensor
-    mix: Tensor | None = None
+Taps = tuple[tuple[str, ...], tuple[str, ...]]
+"""The paths to listen to: in the student, in the teacher."""
 
 
 class Objective(Family):
     """Base of the objectives. A new one is a subclass with a ``name`` and a `forward`.
 
     An objective without parameters of its own needs nothing else. One that learns (adapters, critics) overrides
-    `build` and returns a module of its own with the same `forward`.
+    `build` and returns a module of its own with the same `forward`; one that needs features overrides `taps`. Most
+    methods are a `Taught`, which does the rest.
+
+    Objectives can be weighed and added: ``KD(temperature=2) + 0.5 * RKD(labels=0)`` is one, too.
     """
 
-    needs_teacher: ClassVar[bool] = False
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether somebody has to label the views."""
+        return False
+
+    def taps(self, known: Known) -> Taps:
+        """The submodules whose outputs `forward` finds in ``Outputs.taps``."""
+        return (), ()
 
     def forward(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
         """The weighted terms of the loss by name, each a float32 scalar; their sum is what is minimised."""
         raise NotImplementedError
 
-    def build(self) -> nn.Module:
+    def build(self, known: Known | None = None) -> nn.Module:
         """The module that training calls, with whatever it learns as parameters."""
         return _Stateless(self)
 
+    def __add__(self, other: Objective) -> Sum:
+        ours, theirs = (each if isinstance(each, Sum) else Sum(terms=(each,), weights=(1,)) for each in (self, other))
+        return Sum(terms=(*ours.terms, *theirs.terms), weights=(*ours.weights, *theirs.weights))
+
+    def __mul__(self, weight: float) -> Sum:
+        terms, weights = (self.terms, self.weights) if isinstance(self, Sum) else ((self,), (1.0,))
+        return Sum(terms=terms, weights=tuple(weight * each for each in weights))
+
+    __rmul__ = __mul__
+
 
 AnyObjective = SerializeAsAny[Objective]
+
+
+class Sum(Objective):
+    """The weighted sum of some objectives. Terms of the same name are added up."""
+
+    name: Annotated[Literal["sum"], tyro.conf.Suppress] = "sum"
+    terms: tuple[AnyObjective, ...] = Field(min_length=1, description="The objectives.")
+    weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(description="The weight of each.")
+
+    @model_validator(mode="after")
+    def _a_weight_each(self) -> Self:
+        if len(self.weights) != len(self.terms) or not any(self.weights):
+            raise ValueError(f"{len(self.terms)} terms need as many weights, one of them above 0")
+        return self
+
+    @property
+    def needs_teacher(self) -> bool:
+        return any(term.needs_teacher for term in self.terms)
+
+    def taps(self, known: Known) -> Taps:
+        ours, theirs = zip(*(term.taps(known) for term in self.terms), strict=True)
+        return _once(ours), _once(theirs)
+
+    def build(self, known: Known | None = None) -> nn.Module:
+        return _Summed([term.build(known) for term in self.terms], self.weights)
+
+
+class Taught(Objective):
+    """Base of the objectives with two terms: labels · cross-entropy + weight · what the teacher adds.
+
+    A subclass has `loss`; where it learns something, `learned` makes it. The weight of the teacher's term multiplies
+    the published form of the loss, whatever that is.
+    """
+
+    weight: float = Field(1.0, ge=0, description="Weight of the teacher's term.")
+    labels: float = Field(1.0, ge=0, description="Weight of the labels' term.")
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> Self:
+        if self.weight + self.labels <= 0:
+            raise ValueError("weight and labels are both 0, so nothing would be learned; set one above 0")
+        return self
+
+    @property
+    def needs_teacher(self) -> bool:
+        return True
+
+    def learned(self, known: Known) -> nn.Module:
+        """What is trained beside the student, and left behind when it is exported."""
+        return nn.Module()
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        """The teacher's term before its weight: a float32 scalar.
+
+        ``taps`` of both outputs hold what `taps` asked for, in that order, and nothing else.
+        """
+        raise NotImplementedError
+
+    def build(self, known: Known | None = None) -> nn.Module:
+        return _TwoTerms(self, known)
+
+    def forward(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        return self.build()(student, teacher, batch)
 
 
 class _Stateless(nn.Module):
@@ -83,6 +171,40 @@ class _Stateless(nn.Module):
         return self._objective.forward(student, teacher, batch)
 
 
+class _Summed(nn.Module):
+    def __init__(self, terms: Sequence[nn.Module], weights: Sequence[float]) -> None:
+        super().__init__()
+        self.terms, self._weights = nn.ModuleList(terms), weights
+
+    def forward(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        parts: dict[str, Tensor] = {}
+        for term, weight in zip(self.terms, self._weights, strict=True):
+            for name, part in term(student, teacher, batch).items() if weight else ():
+                parts[name] = parts[name] + weight * part if name in parts else weight * part
+        return parts
+
+
+class _TwoTerms(nn.Module):
+    """A `Taught` objective with what it learns."""
+
+    def __init__(self, objective: Taught, known: Known | None) -> None:
+        super().__init__()
+        self._objective = objective
+        self._taps = objective.taps(known) if known else ((), ())
+        self.learned = objective.learned(known) if known and objective.weight else nn.Module()
+
+    def forward(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        objective, parts = self._objective, {}
+        if objective.labels:
+            parts["labels"] = objective.labels * cross_entropy(student.logits, batch.labels)
+        if objective.weight:
+            ours, theirs = self._taps
+            taught = _only(teacher, theirs) if teacher is not None else student  # nobody's where nobody is needed
+            term = objective.loss(_only(student, ours), taught, batch, self.learned)
+            parts[objective.name] = objective.weight * term
+        return parts
+
+
 def total(parts: dict[str, Tensor]) -> Tensor:
     """The sum of an objective's parts: what training minimises."""
     return torch.stack(list(parts.values())).sum()
@@ -90,6 +212,7 @@ def total(parts: dict[str, Tensor]) -> Tensor:
 
 def rehearse(
     objective: Objective,
+    known: Known,
     student: Outputs,
     teacher: Outputs | None,
     batch: Batch,
@@ -101,8 +224,9 @@ def rehearse(
 
     Args:
         objective: the description.
-        student, teacher: what the networks might say of ``batch``.
-        batch: any pictures.
+        known: as for the training.
+        student, teacher: what the networks say of ``batch``, with the taps that the objective asks for.
+        batch: some pictures.
         place: moves what is built to the device.
 
     Raises:
@@ -115,10 +239,11 @@ def rehearse(
     logits = student.logits.detach().requires_grad_()
     try:
         with torch.random.fork_rng(devices=[logits.device] if logits.is_cuda else []), own.blamed(objective):
-            module = objective.build()
+            module = objective.build(known)
             if not isinstance(module, nn.Module):
                 raise LimbeckError(f"{who}: build returned {_described(module)}, not a torch.nn.Module.")
-            parts = place(module)(Outputs(logits, student.taps), teacher, batch)
+            taps = {path: tap.detach().requires_grad_() for path, tap in student.taps.items()}
+            parts = place(module)(Outputs(logits, taps), teacher, batch)
             if wrong := _unusable(parts):
                 raise LimbeckError(f"{who}: forward returned {wrong}. {_WANTED}")
             total(parts).backward()
@@ -152,3 +277,11 @@ def _described(value: object) -> str:
     if value is None or (isinstance(value, dict) and not value):
         return repr(value)
     return f"{type(value).__name__} {' '.join(repr(value).split()):.60}"
+
+
+def _only(outputs: Outputs, paths: tuple[str, ...]) -> Outputs:
+    return Outputs(outputs.logits, {path: outputs.taps[path] for path in paths})
+
+
+def _once(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(path for some in paths for path in some))

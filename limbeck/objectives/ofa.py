@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
 from limbeck.objectives.checks import above_zero, same_shape
+from limbeck.objectives.features import Featured, features, pooled
 from limbeck.objectives.logits import mean_over_labelled
+from limbeck.objectives.objective import Known, Taps
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def ofa_loss(
@@ -52,3 +57,39 @@ def ofa_loss(
     is_label = F.one_hot(labels.clamp(min=0), student.shape[1]).bool()
     weights = torch.where(is_label, torch.expm1(eps * torch.log1p(soft)), soft if form == "paper" else soft**eps)
     return mean_over_labelled(-(weights * log_student).sum(dim=1), labels)
+
+
+class OFA(Featured):
+    """One for all (Hao et al., NeurIPS 2023): (`ofa_loss` of the logits and of heads).
+
+    Every stage of the student but the last gets a linear head on its pooled map, which is trained along; the teacher's
+    logits teach each of them.
+    """
+
+    name: Annotated[Literal["ofa"], tyro.conf.Suppress] = "ofa"
+    temperature: float = Field(1.0, gt=0, description="Softens both networks' probabilities; above 0.")
+    eps: float = Field(1.0, gt=0, description="Above 1 a teacher that is sure of the label counts for more.")
+    heads: bool = Field(True, description="Whether the student's stages are taught as well.")
+    form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
+
+    def taps(self, known: Known) -> Taps:
+        if not (self.weight and self.heads):
+            return (), ()
+        return self.student_taps or known.student.stages()[:-1], ()
+
+    def learned(self, known: Known) -> nn.Module:
+        stages = [known.student.shape(path) for path in self.taps(known)[0]]
+        widths = [shape[0] if len(shape) == 3 else shape[-1] for shape in stages]
+        return nn.ModuleList(nn.Linear(width, known.student.classes) for width in widths)
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        said = [head(pooled(tap)) for head, tap in zip(learned.children(), features(student.taps), strict=True)]
+        return torch.stack(
+            [
+                ofa_loss(logits, teacher.logits, batch.labels, self.eps, self.temperature, self.form)
+                for logits in (student.logits, *said)
+            ]
+        ).sum()
+
+    def _paired(self) -> bool:
+        return False

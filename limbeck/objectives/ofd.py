@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
+import tyro
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from limbeck.errors import LimbeckError
+from limbeck.objectives.adapters import adapt
 from limbeck.objectives.checks import same_shape
+from limbeck.objectives.features import Featured, Where, features
+from limbeck.objectives.objective import Known
+from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.taps import plain, submodule
 
 _RARE = 0.001  # the authors': below this share of negative values they do not take their mean
 _FAR = 1e6  # in deviations; so far up, the mean of the negative values is 0 in float32
@@ -112,3 +119,49 @@ def measured_margin(teacher: Tensor) -> Tensor:
     values = teacher.float()
     negative = (values < 0).sum((0, 2, 3)).clamp(min=1)
     return values.clamp(max=0).sum((0, 2, 3)) / negative
+
+
+class OFD(Featured):
+    """Overhaul of feature distillation (Heo et al., ICCV 2019): the sum over stages.
+
+    Margins come from the teacher's batch normalisation before the rectifier; where there is none, from the first batch.
+    """
+
+    name: Annotated[Literal["ofd"], tyro.conf.Suppress] = "ofd"
+    where: ClassVar[Where] = "rectifiers"
+    weight: float = Field(0.001, ge=0, description="Weight of the teacher's term.")
+    form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
+
+    def learned(self, known: Known) -> nn.Module:
+        assert known.teacher_network is not None
+        stages = []
+        for path, (ours, theirs) in zip(self.taps(known)[1], self.shapes(known), strict=True):
+            before = known.teacher.before(path)
+            layer = submodule(plain(known.teacher_network), before) if before else None
+            margin = batch_norm_margin(layer, self.form) if isinstance(layer, _BatchNorm) else None
+            stages.append(_Overhauled(ours, theirs, margin))
+        return nn.ModuleList(stages)
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        stages = list(zip(learned.children(), features(student.taps), features(teacher.taps), strict=True))
+        later = reversed(range(len(stages)))
+        return torch.stack(
+            [stage(ours, theirs, n) for (stage, ours, theirs), n in zip(stages, later, strict=True)]
+        ).sum()
+
+
+class _Overhauled(nn.Module):
+    """One stage: the student's map in the teacher's shape, and the margins, nan until they are measured."""
+
+    def __init__(self, student_shape: tuple[int, ...], teacher_shape: tuple[int, ...], margin: Tensor | None) -> None:
+        super().__init__()
+        channels = teacher_shape[0]
+        self.resize = adapt(student_shape, (student_shape[0], *teacher_shape[1:]))
+        self.connect = nn.Sequential(nn.Conv2d(student_shape[0], channels, 1, bias=False), nn.BatchNorm2d(channels))
+        self.register_buffer("margin", torch.full((channels,), math.nan) if margin is None else margin)
+
+    def forward(self, student: Tensor, teacher: Tensor, later_layers: int) -> Tensor:
+        assert isinstance(self.margin, Tensor)
+        with torch.no_grad():
+            self.margin.copy_(torch.where(self.margin.isnan(), measured_margin(teacher), self.margin))
+        return ofd_loss(self.connect(self.resize(student.float())), teacher, self.margin.clone(), later_layers)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
 from limbeck.objectives.checks import same_shape
+from limbeck.objectives.features import Featured, Where, features, pooled
+from limbeck.objectives.outputs import Batch, Outputs
 from limbeck.objectives.sp import gram, unit_rows
 
 _EPSILON = 1e-7  # the released code's; it keeps the logarithm finite where two pictures are opposite
@@ -47,3 +51,16 @@ def _neighbours(features: Tensor, form: str) -> Tensor:
     if form == "paper":
         closeness = closeness * (1 - torch.eye(len(closeness), device=closeness.device))
     return closeness / closeness.sum(dim=1, keepdim=True).clamp(min=_EPSILON)
+
+
+class PKT(Featured):
+    """Probabilistic knowledge transfer (Passalis and Tefas, ECCV 2018): `pkt_loss`."""
+
+    name: Annotated[Literal["pkt"], tyro.conf.Suppress] = "pkt"
+    where: ClassVar[Where] = "embedding"
+    weight: float = Field(30000.0, ge=0, description="Weight of the teacher's term.")
+    form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        (ours,), (theirs,) = features(student.taps), features(teacher.taps)
+        return pkt_loss(pooled(ours), pooled(theirs), self.form)

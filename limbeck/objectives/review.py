@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+import tyro
+from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.objectives.adapters import same_maps
 from limbeck.objectives.checks import same_shape
+from limbeck.objectives.features import Featured, features
+from limbeck.objectives.objective import Known
+from limbeck.objectives.outputs import Batch, Outputs
 
 _WIDEST = 512
 _POOLS = (4, 2, 1)
@@ -141,3 +147,23 @@ def _normalised(convolution: nn.Conv2d) -> nn.Sequential:
 
 def _resized(maps: Tensor, size: list[int]) -> Tensor:
     return maps if list(maps.shape[2:]) == size else F.interpolate(maps, size, mode="nearest")
+
+
+class ReviewKD(Featured):
+    """Knowledge review (Chen et al., CVPR 2021): `hcl_loss` summed over the stages."""
+
+    name: Annotated[Literal["review"], tyro.conf.Suppress] = "review"
+    weight: float = Field(5.0, ge=0, description="Weight of the teacher's term.")
+    width: int | None = Field(
+        None, ge=1, description="Channels inside; none: as many as the deepest map has, at most 512."
+    )
+    warmup: float = Field(20.0, ge=0, description="Epochs over which the teacher's term grows from 0.")
+
+    def learned(self, known: Known) -> nn.Module:
+        ours, theirs = zip(*self.shapes(known), strict=True)
+        return Review(ours, theirs, self.width)
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        pairs = zip(learned(features(student.taps)), features(teacher.taps), strict=True)
+        part = torch.stack([hcl_loss(ours, theirs) for ours, theirs in pairs]).sum()
+        return part * (batch.epoch / self.warmup).clamp(max=1) if self.warmup else part

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated, ClassVar, Literal
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import same_shape
+from limbeck.objectives.features import Featured, Where, features, pooled
+from limbeck.objectives.outputs import Batch, Outputs
 
 _COINCIDE = 1e-5  # share of the mean distance below which float32 knows no direction from one picture to the other
 
@@ -93,3 +99,19 @@ def _angles(rows: Tensor) -> Tensor:
     ways = torch.where(apart[:, :, None], ways, 0.0)
     with torch.autocast(rows.device.type, enabled=False):
         return ways @ ways.transpose(1, 2)
+
+
+class RKD(Featured):
+    """Relational distillation (Park et al., CVPR 2019): (distances and angles)."""
+
+    name: Annotated[Literal["rkd"], tyro.conf.Suppress] = "rkd"
+    where: ClassVar[Where] = "embedding"
+    distance: float = Field(25.0, ge=0, description="Weight of the distances' part.")
+    angle: float = Field(50.0, ge=0, description="Weight of the angles' part; it takes memory as the cube of a batch.")
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        (ours,), (theirs,) = features(student.taps), features(teacher.taps)
+        ours, theirs = pooled(ours), pooled(theirs)
+        parts = [self.distance * rkd_distance_loss(ours, theirs)] if self.distance else []
+        parts += [self.angle * rkd_angle_loss(ours, theirs)] if self.angle else []
+        return torch.stack(parts).sum()

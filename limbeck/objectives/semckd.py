@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+import tyro
+from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import same_shape
+from limbeck.objectives.features import Featured, features
+from limbeck.objectives.objective import Known
+from limbeck.objectives.outputs import Batch, Outputs
 from limbeck.objectives.simkd import average_down, enough_to_normalise
 from limbeck.objectives.sp import gram, unit_rows
 
@@ -149,3 +155,23 @@ def _projection(student: int, teacher: int) -> nn.Sequential:
         nn.ReLU(),
         nn.Conv2d(inner, teacher, 1, bias=False),
     )
+
+
+class SemCKD(Featured):
+    """Semantic calibration (Chen et al., AAAI 2021): every stage of the student learns from all of the teacher's."""
+
+    name: Annotated[Literal["semckd"], tyro.conf.Suppress] = "semckd"
+    weight: float = Field(400.0, ge=0, description="Weight of the teacher's term.")
+
+    def learned(self, known: Known) -> nn.Module:
+        ours, theirs = self.taps(known)
+        channels = [known.student.shape(path)[0] for path in ours], [known.teacher.shape(path)[0] for path in theirs]
+        return SemanticAttention(*channels, batch_size=known.batch_size)
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        wanted = features(teacher.taps)
+        projected, attention = learned(features(student.taps), wanted)
+        return semckd_loss(projected, wanted, attention)
+
+    def _paired(self) -> bool:
+        return False

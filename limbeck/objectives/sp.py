@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated, ClassVar, Literal
+
 import torch
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
 from limbeck.objectives.checks import same_shape
+from limbeck.objectives.features import Featured, Where, features
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def sp_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -47,3 +53,15 @@ def unit_rows(rows: Tensor) -> Tensor:
     nonzero = squared > 0
     # Two masks: the inner one keeps the infinite slope at 0 out of the backward pass, where inf · 0 would be nan.
     return torch.where(nonzero, rows * torch.where(nonzero, squared, 1.0).rsqrt(), 0.0)
+
+
+class SP(Featured):
+    """Similarity-preserving distillation (Tung and Mori, ICCV 2019): the last stage's."""
+
+    name: Annotated[Literal["sp"], tyro.conf.Suppress] = "sp"
+    where: ClassVar[Where] = "last"
+    weight: float = Field(3000.0, ge=0, description="Weight of the teacher's term.")
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        pairs = zip(features(student.taps), features(teacher.taps), strict=True)
+        return torch.stack([sp_loss(ours, theirs) for ours, theirs in pairs]).sum()

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+import tyro
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import same_shape
+from limbeck.objectives.features import Featured, Where, features, pooled
+from limbeck.objectives.objective import Known
+from limbeck.objectives.outputs import Batch, Outputs
 from limbeck.objectives.simkd import enough_to_normalise
+from limbeck.objectives.taps import plain, submodule
 
 
 def srrl_loss(student: Tensor, teacher: Tensor, classifier: nn.Module) -> Tensor:
@@ -65,3 +72,39 @@ class SRRLConnector(nn.Module):
 
 def _averaged(features: Tensor) -> Tensor:
     return features.float().flatten(2).mean(dim=2) if features.ndim > 2 else features.float()
+
+
+class SRRL(Featured):
+    """Softmax regression representation learning (Yang et al., ICLR 2021): `srrl_loss`.
+
+    What goes into the student's classifier is connected to the width of the teacher's and judged by the teacher's
+    own classifier.
+    """
+
+    name: Annotated[Literal["srrl"], tyro.conf.Suppress] = "srrl"
+    where: ClassVar[Where] = "embedding"
+
+    def learned(self, known: Known) -> nn.Module:
+        assert known.teacher_network is not None
+        ((ours, theirs),) = self.shapes(known)
+        (path,) = self.taps(known)[1]
+        classifier = submodule(plain(known.teacher_network), path)
+        if not isinstance(classifier, nn.Linear):
+            raise LimbeckError(
+                f"srrl asks the teacher's classifier, but {path!r} goes into a {type(classifier).__name__}, not a "
+                'linear layer. Name what goes into one with teacher_taps, for example "fc:in".'
+            )
+        return _Judged(SRRLConnector(ours[0], theirs[0]), classifier)
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        (ours,), (theirs,) = features(student.taps), features(teacher.taps)
+        assert isinstance(learned, _Judged)
+        return srrl_loss(learned.connector(pooled(ours)), pooled(theirs), learned.classifier[0])
+
+
+class _Judged(nn.Module):
+    """The connector, which is trained, and the teacher's classifier, which is none of its own."""
+
+    def __init__(self, connector: SRRLConnector, classifier: nn.Module) -> None:
+        super().__init__()
+        self.connector, self.classifier = connector, (classifier,)

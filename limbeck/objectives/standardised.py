@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Annotated, Concatenate, Literal, ParamSpec, TypeVar
 
-from torch import Tensor
+import tyro
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from limbeck.objectives.features import Featured
+from limbeck.objectives.kd import KD
+from limbeck.objectives.logits import cross_entropy
+from limbeck.objectives.objective import AnyObjective, Known, Taught
+from limbeck.objectives.outputs import Batch, Outputs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,3 +62,47 @@ def standardised(loss: Callable[Concatenate[Tensor, Tensor, P], R]) -> Callable[
         return loss(standardise(student), standardise(teacher), *args, **kwargs)
 
     return of_standardised
+
+
+class Standardised(Taught):
+    """Logit standardisation (Sun et al., CVPR 2024) of any objective on logits: weight · it, on standardised logits.
+
+    The labels' term, with the weight that `of` gives it, keeps the logits as they are.
+    """
+
+    name: Annotated[Literal["standardised"], tyro.conf.Suppress] = "standardised"
+    labels: float = Field(0.0, ge=0, description="Weight of the labels' term.")
+    of: AnyObjective = Field(
+        KD(temperature=2, weight=9, labels=0.1), description="What is computed on standardised logits."
+    )
+
+    @model_validator(mode="after")
+    def _on_logits(self) -> Standardised:
+        if not isinstance(self.of, Taught) or isinstance(self.of, (Featured, Standardised)) or not self.of.weight:
+            raise ValueError(
+                f"of = {self.of.name!r} does not compare logits; choose kd, dkd, dist or another that does"
+            )
+        return self
+
+    @property
+    def needs_teacher(self) -> bool:
+        return self.of.needs_teacher
+
+    def build(self, known: Known | None = None) -> nn.Module:
+        assert isinstance(self.of, Taught)
+        taught = self.of.with_(labels=0).build(known)
+        return _OfStandardised(taught, self.weight, self.labels + self.of.labels)
+
+
+class _OfStandardised(nn.Module):
+    def __init__(self, taught: nn.Module, weight: float, labels: float) -> None:
+        super().__init__()
+        self.taught, self._weight, self._labels = taught, weight, labels
+
+    def forward(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        assert teacher is not None
+        ours, theirs = (Outputs(standardise(outputs.logits)) for outputs in (student, teacher))
+        parts = {name: self._weight * part for name, part in self.taught(ours, theirs, batch).items()}
+        if self._labels:
+            parts["labels"] = self._labels * cross_entropy(student.logits, batch.labels)
+        return parts

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import torch.nn.functional as F
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
 from limbeck.objectives.checks import above_zero, same_shape
 from limbeck.objectives.logits import divergence
+from limbeck.objectives.objective import Taught
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def ttm_loss(student: Tensor, teacher: Tensor, gamma: float = 0.1) -> Tensor:
@@ -63,3 +69,23 @@ def _matching(student: Tensor, teacher: Tensor, gamma: float) -> tuple[Tensor, T
     log_sum = log_power.logsumexp(dim=1, keepdim=True)
     log_q, log_student = log_power - log_sum, F.log_softmax(student.float(), dim=1)
     return divergence(log_student, log_q), log_sum.squeeze(1).exp()
+
+
+class TTM(Taught):
+    """Transformed teacher matching (Zheng and Yang, ICLR 2024): `ttm_loss`."""
+
+    name: Annotated[Literal["ttm"], tyro.conf.Suppress] = "ttm"
+    weight: float = Field(45.0, ge=0, description="Weight of the teacher's term.")
+    gamma: float = Field(0.1, gt=0, description="Power of the teacher's probabilities; 1 / a temperature.")
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        return ttm_loss(student.logits, teacher.logits, self.gamma)
+
+
+class WTTM(TTM):
+    """Weighted transformed teacher matching (Zheng and Yang, ICLR 2024): a picture counts as its teacher is unsure."""
+
+    name: Annotated[Literal["wttm"], tyro.conf.Suppress] = "wttm"  # type: ignore[assignment]
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        return wttm_loss(student.logits, teacher.logits, self.gamma)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+import tyro
+from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.objectives.adapters import adapt
 from limbeck.objectives.checks import same_shape
+from limbeck.objectives.features import Featured, features
+from limbeck.objectives.objective import Known
+from limbeck.objectives.outputs import Batch, Outputs
 
 _LEAST = 1e-5
 
@@ -97,3 +102,21 @@ class Variational(nn.Module):
     def variance(self) -> Tensor:
         """(C,), σ² for each of the teacher's channels, above 0; with its gradient."""
         return F.softplus(self.log_scale) + _LEAST
+
+
+class VID(Featured):
+    """Variational information distillation (Ahn et al., CVPR 2019): sum over stages."""
+
+    name: Annotated[Literal["vid"], tyro.conf.Suppress] = "vid"
+    variance: float = Field(5.0, gt=0, description="σ² at the start; it is learned.")
+    form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
+
+    def learned(self, known: Known) -> nn.Module:
+        return nn.ModuleList(Variational(ours, theirs, self.variance) for ours, theirs in self.shapes(known))
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        losses = []
+        for guess, ours, theirs in zip(learned.children(), features(student.taps), features(teacher.taps), strict=True):
+            assert isinstance(guess, Variational)
+            losses.append(vid_loss(guess(ours), theirs, guess.variance, self.form))
+        return torch.stack(losses).sum()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+import tyro
+from pydantic import Field
+from torch import Tensor, nn
 
 from limbeck.objectives.checks import above_zero, same_shape
 from limbeck.objectives.logits import mean_over_labelled
+from limbeck.objectives.objective import Taught
+from limbeck.objectives.outputs import Batch, Outputs
 
 
 def wsld_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float = 4.0) -> Tensor:
@@ -42,3 +48,14 @@ def wsld_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: flo
     teacher_error = F.cross_entropy(teacher, known, reduction="none")
     weight = -torch.expm1(-student_error / (teacher_error + 1e-7))
     return temperature**2 * mean_over_labelled(weight * soft, labels)
+
+
+class WSLD(Taught):
+    """Weighted soft labels (Zhou et al., ICLR 2021): `wsld_loss`."""
+
+    name: Annotated[Literal["wsld"], tyro.conf.Suppress] = "wsld"
+    weight: float = Field(2.25, ge=0, description="Weight of the teacher's term.")
+    temperature: float = Field(4.0, gt=0, description="Softens both networks' probabilities; above 0.")
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        return wsld_loss(student.logits, teacher.logits, batch.labels, self.temperature)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch.nn.functional as F
 import tyro
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.data.views import AutoAugment, Views
 from limbeck.models.model import Model
-from limbeck.objectives import Batch, Objective, Outputs, cross_entropy
+from limbeck.objectives import Batch, Outputs, Taught
 from limbeck.recipes.recipe import Data, Protocol, Recipe, Training
 from limbeck.teachers import Labelling, LiveTeacher
 from limbeck.training import SGD, Device, Engine, Schedule, Train
 from limbeck.training.loop import LabelsViews
 
 
-class DoubleSoftmax(Objective):
+class DoubleSoftmax(Taught):
     """The lab's loss: probabilities go into a cross-entropy that applies softmax to them once more.
 
     What the student says lies in [0, 1] before the second softmax, so that the loss cannot fall below 1.46 nats with
@@ -27,25 +27,13 @@ class DoubleSoftmax(Objective):
     """
 
     name: Annotated[Literal["double_softmax"], tyro.conf.Suppress] = "double_softmax"
-    needs_teacher: ClassVar[bool] = True
-    temperature: float = Field(5.0, gt=0, description="Divides both networks' logits; above 0.")
-    weight: float = Field(1.0, ge=0, description="Weight of the teacher's term.")
     labels: float = Field(0.0, ge=0, description="Weight of the labels' term.")
+    temperature: float = Field(5.0, gt=0, description="Divides both networks' logits; above 0.")
 
-    @model_validator(mode="after")
-    def _something_to_learn_from(self) -> DoubleSoftmax:
-        if self.weight + self.labels <= 0:
-            raise ValueError("weight and labels are both 0, so nothing would be learned; set one above 0")
-        return self
-
-    def forward(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
-        assert teacher is not None
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
         said = F.softmax(student.logits.float() / self.temperature, dim=1)
         wanted = F.softmax(teacher.logits.float() / self.temperature, dim=1)
-        parts = {"double_softmax": self.weight * F.cross_entropy(said, wanted)}
-        if self.labels:
-            parts["labels"] = self.labels * cross_entropy(student.logits, batch.labels)
-        return parts
+        return F.cross_entropy(said, wanted)
 
 
 class InTrainMode(Labelling):
@@ -56,7 +44,9 @@ class InTrainMode(Labelling):
 
     name: Annotated[Literal["in_train_mode"], tyro.conf.Suppress] = "in_train_mode"
 
-    def build(self, network: nn.Module, engine: Engine, folder: Path, pictures: int) -> LabelsViews:
+    def build(
+        self, network: nn.Module, engine: Engine, folder: Path, pictures: int, taps: tuple[str, ...] = ()
+    ) -> LabelsViews:
         return _TrainModeTeacher(network, engine)
 
 

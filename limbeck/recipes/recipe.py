@@ -18,7 +18,7 @@ from limbeck.errors import LimbeckError, unknown
 from limbeck.models.model import Model
 from limbeck.objectives import AnyObjective, CrossEntropy, Objective
 from limbeck.spec import Spec
-from limbeck.teachers import AnyLabelling, Stored
+from limbeck.teachers import AnyLabelling
 from limbeck.training import Device, Train
 
 _CHANNELS = 3  # of every data set's pictures
@@ -145,8 +145,10 @@ class Recipe(Training):
     alone: AnyObjective | None = Field(
         CrossEntropy(), description="What the student alone is trained for; none: nobody is trained alone."
     )
-    logits: AnyLabelling = Field(
-        Stored(), description="stored: the teacher's answers are kept for all seeds; live: it is asked anew."
+    logits: AnyLabelling | None = Field(
+        None,
+        description="stored: the teacher's answers are kept for all seeds; live: it is asked anew; none: stored, "
+        "but live where the objective needs features.",
     )
     protocol: Protocol = Protocol()
     device: Device = Device()

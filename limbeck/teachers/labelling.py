@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import tyro
 from pydantic import SerializeAsAny
 from torch import nn
 
+from limbeck.errors import LimbeckError
 from limbeck.spec import Family
 from limbeck.teachers.live import LiveTeacher
 from limbeck.teachers.stored import StoredLogits
@@ -17,15 +18,11 @@ from limbeck.training.loop import LabelsViews
 
 
 class Labelling(Family):
-    """Base of the ways to ask a teacher: a subclass has a ``name`` and `build`.
+    """Base of the ways to ask a teacher: a subclass has a ``name`` and `build`."""
 
-    Attributes:
-        replays: whether a later training on the same views is spared the teacher.
-    """
-
-    replays: ClassVar[bool] = False
-
-    def build(self, network: nn.Module, engine: Engine, folder: Path, pictures: int) -> LabelsViews:
+    def build(
+        self, network: nn.Module, engine: Engine, folder: Path, pictures: int, taps: tuple[str, ...] = ()
+    ) -> LabelsViews:
         """Who labels views for a training.
 
         Args:
@@ -33,6 +30,10 @@ class Labelling(Family):
             engine: device and precision to call it with.
             folder: where answers may be kept until the run is complete.
             pictures: size of the training set.
+            taps: submodules of the teacher whose outputs the objective needs.
+
+        Raises:
+            LimbeckError: features are needed, and this way cannot give them.
         """
         raise NotImplementedError
 
@@ -42,17 +43,25 @@ class Live(Labelling):
 
     name: Annotated[Literal["live"], tyro.conf.Suppress] = "live"
 
-    def build(self, network: nn.Module, engine: Engine, folder: Path, pictures: int) -> LabelsViews:
-        return LiveTeacher(network, engine)
+    def build(
+        self, network: nn.Module, engine: Engine, folder: Path, pictures: int, taps: tuple[str, ...] = ()
+    ) -> LabelsViews:
+        return LiveTeacher(network, engine, taps)
 
 
 class Stored(Labelling):
     """Asks the teacher about each view once, and keeps its answers for all seeds, rounded to half precision."""
 
     name: Annotated[Literal["stored"], tyro.conf.Suppress] = "stored"
-    replays: ClassVar[bool] = True
 
-    def build(self, network: nn.Module, engine: Engine, folder: Path, pictures: int) -> LabelsViews:
+    def build(
+        self, network: nn.Module, engine: Engine, folder: Path, pictures: int, taps: tuple[str, ...] = ()
+    ) -> LabelsViews:
+        if taps:
+            raise LimbeckError(
+                f"logits = 'stored' keeps a teacher's logits, but the objective needs features ({', '.join(taps)}). "
+                "Type --logits live"
+            )
         return StoredLogits(LiveTeacher(network, engine), folder, pictures)
 
 

@@ -49,6 +49,10 @@ class Engine:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast)
 
+    def generators(self) -> list[torch.device]:
+        """The accelerators whose random state a detour must leave alone, beside the CPU's."""
+        return [self.device] if self.device.type == "cuda" else []
+
     def place(self, module: nn.Module) -> nn.Module:
         """Moves a module to the device, its weights in channels_last."""
         return module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -18,7 +19,7 @@ from limbeck import files, streams
 from limbeck.data.dataset import Dataset
 from limbeck.data.views import Views, make_views
 from limbeck.errors import LimbeckError
-from limbeck.objectives import Batch, Outputs, total
+from limbeck.objectives import Batch, Outputs, Tapped, total
 from limbeck.training import checkpoint
 from limbeck.training.device import Engine
 from limbeck.training.optim import Train
@@ -45,6 +46,7 @@ class Job:
         view_seed: of the views.
         folder: where checkpoint.pt and metrics.jsonl are kept.
         identity: what this training is; a checkpoint of another one is refused.
+        taps: submodules of the network whose outputs the objective needs.
         evaluate: called with the network that would be kept, after every epoch; its figures join the metrics.
         progress: told (steps done, a short note) while training.
     """
@@ -60,6 +62,7 @@ class Job:
     view_seed: int
     folder: Path
     identity: str
+    taps: tuple[str, ...] = ()
     evaluate: Callable[[nn.Module], dict[str, float]] = lambda network: {}
     progress: Callable[[int, str], None] = lambda steps, note: None
 
@@ -80,12 +83,13 @@ def fit(job: Job) -> nn.Module:
             checkpoint cannot be used.
     """
     training = _Training(job)
-    for epoch in range(training.resume(), job.train.epochs):
-        with streams.seeded(job.seed, "dropout", epoch):
-            metrics = training.epoch(epoch)
-        metrics |= job.evaluate(training.kept())
-        training.stop_unless_sound(epoch, metrics)
-        training.record(epoch, metrics)
+    with contextlib.closing(training.student):
+        for epoch in range(training.resume(), job.train.epochs):
+            with streams.seeded(job.seed, "dropout", epoch):
+                metrics = training.epoch(epoch)
+            metrics |= job.evaluate(training.kept())
+            training.stop_unless_sound(epoch, metrics)
+            training.record(epoch, metrics)
     return training.kept().eval()
 
 
@@ -98,6 +102,7 @@ class _Training:
         self.optimizer = job.train.optimizer.build(self.parameters)
         self.average = _average(job.network, job.train.ema) if job.train.ema else None
         self.names: tuple[str, ...] = ()  # of the objective's terms
+        self.student = Tapped(job.network, job.taps)
         self.loss = self._loss
         if job.engine.compiled:
             torch.compiler.reset()  # else a process may compile only a few trainings before torch falls back to eager
@@ -114,7 +119,7 @@ class _Training:
         order = streams.order(job.seed, epoch, len(job.pictures)).to(job.engine.device)
         tallies: list[Tensor] = []
         step = first = epoch * job.steps_per_epoch
-        for chunk in order.split(job.train.chunk * job.train.batch_size):
+        for chunk in order.split((1 if job.taps else job.train.chunk) * job.train.batch_size):
             views = make_views(job.pictures.fetch(chunk), chunk, job.views, job.view_seed, epoch)
             taught = job.teacher.outputs(chunk, views, epoch) if job.teacher else None
             labels = job.pictures.labels[chunk]
@@ -155,13 +160,13 @@ class _Training:
         job = self.job
         images = job.engine.pictures(views)
         with job.engine.precision():
-            logits = job.network(images).float()
+            student = self.student(images)
         batch = Batch(index, images, labels, step=clock[0], epoch=clock[1], progress=clock[2])
-        parts = job.objective(Outputs(logits), taught, batch)
+        parts = job.objective(student, taught, batch)
         loss = total(parts)
         self.returned = tuple(parts)
         count = torch.full((), len(views), device=views.device, dtype=torch.float32)
-        right = (logits.argmax(1) == labels).sum()
+        right = (student.logits.argmax(1) == labels).sum()
         summed = torch.stack([count, right, *(count * value.detach() for value in (loss, *parts.values()))])
         return loss, summed
 

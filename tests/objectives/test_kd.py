@@ -30,7 +30,7 @@ class TestCrossEntropyAlone:
         assert torch.equal(found["labels"], cross_entropy(STUDENT, LABELS, smoothing))
 
     def test_it_needs_no_teacher(self) -> None:
-        assert not CrossEntropy.needs_teacher
+        assert not CrossEntropy().needs_teacher
         assert CrossEntropy().name == "cross_entropy"
 
     @pytest.mark.parametrize("smoothing", [-0.1, 1.0])
@@ -49,7 +49,7 @@ class TestKD:
         torch.testing.assert_close(total(found), expected)
 
     def test_what_it_does_unless_told_otherwise(self) -> None:
-        assert KD.needs_teacher
+        assert KD().needs_teacher
         found = parts(KD())
         torch.testing.assert_close(found["kd"], 0.9 * kd_loss(STUDENT, TEACHER, 4))
         torch.testing.assert_close(found["labels"], 0.1 * cross_entropy(STUDENT, LABELS))

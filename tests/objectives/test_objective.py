@@ -38,7 +38,7 @@ def test_a_method_of_ones_own_needs_one_function() -> None:
     module = Squares(power=4).build()
     student = Outputs(torch.full((2, 3), 2.0), {"stage2": torch.ones(2, 5)})
     assert {name: float(part) for name, part in module(student, None, batch(2)).items()} == {"near": 16, "tap": 10}
-    assert not Squares.needs_teacher
+    assert not Squares().needs_teacher
 
 
 def test_what_learns_nothing_has_no_state() -> None:

@@ -81,7 +81,7 @@ def test_the_objective_weighs_its_terms_and_needs_no_teacher() -> None:
     parts = TfKD(temperature=8, correct=0.8, weight=3, labels=0.5, form="paper").forward(Outputs(student), None, batch)
     torch.testing.assert_close(parts["labels"], 0.5 * cross_entropy(student, labels))
     torch.testing.assert_close(parts["tf_kd"], 3 * tf_kd_loss(student, labels, 8, 0.8, "paper"))
-    assert not TfKD.needs_teacher
+    assert not TfKD().needs_teacher
 
 
 @pytest.mark.parametrize(

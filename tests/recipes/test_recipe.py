@@ -114,7 +114,7 @@ class TestJson:
         [
             (lambda fields: fields.update(colour="red"), "Recipe.colour: there is no such field"),
             (lambda fields: fields["train"].update(epochs=-1), "Train.epochs = -1 is not possible"),
-            (lambda fields: fields["objective"].update(name="dkd"), "unknown objective 'dkd'"),
+            (lambda fields: fields["objective"].update(name="dkdd"), "unknown objective 'dkdd'"),
             (lambda fields: fields.pop("name"), "Recipe.name: this field must be given"),
             (lambda fields: fields["student"].update(name="vgg"), "unknown model 'vgg'"),
         ],

@@ -1,0 +1,164 @@
+"""One network taught by another: the step that a run repeats, and that stands on its own as `limbeck.distil`."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from limbeck import files, streams
+from limbeck.console import Console
+from limbeck.data import Dataset
+from limbeck.data.views import Views
+from limbeck.errors import LimbeckError
+from limbeck.evaluation import predict
+from limbeck.evaluation.results import measure
+from limbeck.objectives import KD, Known, Objective
+from limbeck.teachers import Labelling, Live, Stored
+from limbeck.training import Device, Engine, Job, Train, choose, fit
+
+
+def distil(
+    teacher: nn.Module,
+    student: nn.Module,
+    dataset: Dataset,
+    objective: Objective | None = None,
+    *,
+    train: Train | None = None,
+    views: Views | None = None,
+    held_out: Dataset | None = None,
+    seed: int = 0,
+    device: Device | None = None,
+    folder: Path | str | None = None,
+    console: Console | None = None,
+) -> nn.Module:
+    """Trains a student of one's own under a teacher of one's own, on pictures of one's own.
+
+    Both are plain modules: float pictures (B, 3, H, W) in [0, 1] to logits (B, C). One that wants them normalised is
+    wrapped in `limbeck.models.Normalised(network, mean, std)`. Neither needs a change for objectives on features.
+
+    Args:
+        teacher: frozen and set to eval mode here.
+        student: trained in place, on the chosen device.
+        dataset: see `limbeck.data.Dataset` and `limbeck.data.from_pairs`; labels of -1 are allowed.
+        objective: by default KD at temperature 4, .9 teacher and .1 labels.
+        train: how long and by which steps; by default `Train`'s own.
+        views: augmentation; by default crop and flip.
+        held_out: pictures to judge the student on after every epoch, for metrics.jsonl.
+        seed: of order, dropout and views, and of what the objective learns.
+        device: where and how to compute; by default the best there is.
+        folder: keeps metrics.jsonl and a checkpoint that the same call continues from; by default nothing is kept.
+        console: where progress goes.
+
+    Returns:
+        the student in eval mode; the average of its weights where ``train`` asks for one.
+
+    Raises:
+        LimbeckError: what is given does not fit together, or the training diverged.
+    """
+    objective, train = objective or KD(), train or Train()
+    if train.batch_size > len(dataset):
+        raise LimbeckError(f"batch_size = {train.batch_size} is larger than the {len(dataset)} pictures. Lower it.")
+    if folder is None:
+        train = train.with_(checkpoint_seconds=1e9)  # nobody could continue from it
+    engine = choose(device or Device())
+    student, pictures = engine.place(student), dataset.to(engine.device)
+    with ExitStack() as stack:
+        place = Path(folder) if folder else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        job = prepared(
+            student,
+            engine.place(teacher),
+            objective,
+            pictures,
+            views=views or Views(),
+            train=train,
+            engine=engine,
+            seed=seed,
+            folder=files.make_folder(place),
+            identity="",
+        )
+        job.identity = _identity(job, objective, teacher)
+        if held_out is not None:
+            judged = held_out.to(engine.device)
+            job.evaluate = lambda network: figures(network, judged, engine)
+        title = f"distilling {type(student).__name__}"
+        with (console or Console()).bar(title, job.steps_per_epoch * train.epochs) as bar:
+            job.progress = bar.update
+            return fit(job)
+
+
+def prepared(
+    student: nn.Module,
+    teacher: nn.Module | None,
+    objective: Objective,
+    pictures: Dataset,
+    *,
+    views: Views,
+    train: Train,
+    engine: Engine,
+    seed: int,
+    folder: Path,
+    identity: str,
+    view_seed: int | None = None,
+    labelling: Labelling | None = None,
+    answers: Path | None = None,
+    evaluate: Callable[[nn.Module], dict[str, float]] = lambda network: {},
+) -> Job:
+    """The training of one network, with what its objective taps and learns; the networks are on the engine's device.
+
+    Args:
+        student, teacher, objective, pictures, views, train, engine, seed, folder, identity, evaluate: as in `Job`.
+        view_seed: by default ``seed``.
+        labelling: how the teacher is asked; by default live where features are needed or answers are not kept.
+        answers: where the teacher's answers may be kept, for this training and others on the same views.
+
+    Raises:
+        LimbeckError: the objective does not fit the networks.
+    """
+    example = engine.pictures(pictures.fetch(torch.zeros(1, dtype=torch.int64)).permute(0, 3, 1, 2))[0]
+    known = Known(student, teacher, example, pictures.labels, train.batch_size)
+    ours, theirs = objective.taps(known)
+    with streams.seeded(seed, "objective"):
+        module = engine.place(objective.build(known))
+    asked = labelling or (Live() if theirs or answers is None else Stored())
+    labels_views = None
+    if teacher is not None:
+        labels_views = asked.build(teacher, engine, answers or folder / "logits", len(pictures), theirs)
+    return Job(
+        network=student,
+        objective=module,
+        taps=ours,
+        teacher=labels_views,
+        pictures=pictures,
+        views=views,
+        train=train,
+        engine=engine,
+        seed=seed,
+        view_seed=seed if view_seed is None else view_seed,
+        folder=folder,
+        identity=identity,
+        evaluate=evaluate,
+    )
+
+
+def figures(network: nn.Module, pictures: Dataset, engine: Engine) -> dict[str, float]:
+    """Accuracy and nll on held-out pictures, as metrics.jsonl has them; nothing where there are none."""
+    if not len(pictures):
+        return {}
+    logits: Tensor = predict(network, pictures, engine)
+    found = measure(logits, pictures.labels, role="", seed=None, dataset="", split="")
+    return {f"holdout_{figure['metric']}": figure["value"] for figure in found}
+
+
+def _identity(job: Job, objective: Objective, teacher: nn.Module) -> str:
+    """What tells this training's checkpoint from another's: all that it is given but the student's first weights."""
+    parts = [spec.model_dump_json() for spec in (objective, job.views, job.train)]
+    parts += [f"{job.seed} {job.pictures.fingerprint}"]
+    parts += [f"{name} {tuple(tensor.shape)}" for name, tensor in job.network.state_dict().items()]
+    parts += [f"{name} {tensor.double().sum().item()!r}" for name, tensor in teacher.state_dict().items()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,84 @@
+"""`limbeck.distil`: networks and pictures of one's own."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import limbeck
+from limbeck.console import Console
+from limbeck.data import Dataset
+from limbeck.data.views import Views
+from limbeck.errors import LimbeckError
+from limbeck.models import Normalised
+from limbeck.objectives import KD, FitNet
+from limbeck.training import SGD, Device, Train
+
+QUIET = Console(quiet=True, file=io.StringIO())
+HERE = Device(name="cpu", precision="fp32", compile="off", threads=1)
+TRAIN = Train(epochs=3, batch_size=30, optimizer=SGD(lr=0.02), clip=1.0, checkpoint_seconds=0)
+STILL = Views(crop=0, flip=False)
+
+
+def network(width: int, seed: int) -> nn.Sequential:
+    """A plain network that knows nothing of limbeck."""
+    torch.manual_seed(seed)
+    body = nn.Sequential(nn.Conv2d(3, width, 3, stride=4), nn.ReLU(), nn.Flatten())
+    return nn.Sequential(Normalised(body, (0.5,) * 3, (0.5,) * 3), nn.Linear(width * 64, 10))
+
+
+def agreement(one: nn.Module, other: nn.Module, pictures: Dataset) -> float:
+    images = pictures.images.permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        return float((one(images).argmax(1) == other(images).argmax(1)).float().mean())
+
+
+@pytest.mark.parametrize("objective", [KD(labels=0), KD(labels=0) + FitNet(weight=0.1, labels=0)])
+def test_the_student_becomes_like_the_teacher(pictures: Dataset, objective: limbeck.objectives.Objective) -> None:
+    teacher, student = network(8, seed=0), network(4, seed=1)
+    with torch.no_grad():
+        for weight in teacher[1].parameters():
+            weight *= 20  # it is sure of what it says
+    before = agreement(student, teacher, pictures)
+    made = limbeck.distil(
+        teacher, student, pictures, objective, train=TRAIN.with_(epochs=20), views=STILL, device=HERE, console=QUIET
+    )
+    assert made is student
+    assert not made.training
+    assert agreement(made, teacher, pictures) > max(before, 0.5)
+    assert not any(module._forward_hooks for net in (teacher, student) for module in net.modules())
+
+
+def test_it_continues_where_it_was_stopped(pictures: Dataset, tmp_path: Path) -> None:
+    objective = KD() + FitNet(weight=1, labels=0)
+
+    def made(epochs: int, folder: Path, seed: int = 1) -> dict[str, torch.Tensor]:
+        train = TRAIN.with_(epochs=epochs)
+        held = pictures.subset(torch.arange(10))
+        student = network(4, seed)
+        return limbeck.distil(
+            network(8, 0), student, pictures, objective, train=train, held_out=held, device=HERE, folder=folder,
+            console=QUIET,
+        ).state_dict()  # fmt: skip
+
+    whole = made(3, tmp_path / "whole")
+    again = made(3, tmp_path / "whole", seed=2)  # complete: nothing but the checkpoint counts
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    rows = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert {"holdout_accuracy", "loss_kd", "loss_fitnet"} <= rows[0].keys()
+    with pytest.raises(LimbeckError, match="checkpoint"):
+        made(4, tmp_path / "whole")
+
+
+def test_mistakes(pictures: Dataset) -> None:
+    with pytest.raises(LimbeckError, match="batch_size = 128 is larger than the 120 pictures"):
+        limbeck.distil(network(8, 0), network(4, 1), pictures, device=HERE, console=QUIET)
+    misnamed = FitNet(student_taps=("0.network.9",), teacher_taps=("0.network.0",))
+    with pytest.raises(LimbeckError, match=r"no submodule '0.network.9' in .*Near it: 0.network.0"):
+        limbeck.distil(network(8, 0), network(4, 1), pictures, misnamed, train=TRAIN, device=HERE, console=QUIET)
