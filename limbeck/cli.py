@@ -19,12 +19,67 @@ usage: limbeck COMMAND [OPTIONS]
                         RECIPE is a name or a path/to/recipe.py (default: digits, offline, about a minute)
   evaluate RUN|FILE     judge the networks of a run, or of a weights file, on a data set
   recipes [RECIPE]      the recipes, what each is for, its time and results
-  summary MODEL...      the layers, shapes and parameters of networks
+  summary [MODEL...]    the networks; the layers, shapes and parameters of those that are named
   data list|fetch|verify [NAME...]
                         the data sets: what is there, get them, check them byte for byte
 
 Type `limbeck COMMAND --help` for a command's options. `limbeck run` again continues a run that was stopped.
 """
+
+_HELP = {
+    "run": """\
+usage: limbeck run [RECIPE] [OPTIONS]
+
+Trains the teacher, the student alone and the distilled student, and compares
+them. The same command again continues a run that was stopped.
+
+RECIPE is a name (`limbeck recipes` lists them; default: digits), the path of a
+recipe.py of your own, a recipe.json, or the folder of a run, which is then
+continued. Options change the recipe.
+
+Example: limbeck run digits --train.epochs 3 --objective.temperature 2
+""",
+    "evaluate": """\
+usage: limbeck evaluate RUN|FILE [OPTIONS]
+
+Judges what is already trained: all the networks of a run's folder, or the one
+of a weights.safetensors.
+
+Example: limbeck evaluate runs/my-run --data cifar10 --json figures.json
+""",
+    "recipes": """\
+usage: limbeck recipes [RECIPE...]
+
+Prints what recipes are for, their commands, times and measured results; all of
+limbeck's where none is named.
+
+RECIPE is a name, the path of a recipe.py of your own, a recipe.json, or the
+folder of a run.
+
+Example: limbeck recipes digits
+""",
+    "summary": """\
+usage: limbeck summary [MODEL...] [OPTIONS]
+
+Prints the layers, output shapes and parameters of networks for one picture of
+32 x 32; lists the networks where none is named.
+
+Example: limbeck summary nin_cifar --width 0.5
+""",
+    "data": """\
+usage: limbeck data [list|fetch|verify] [NAME...]
+
+  list     the data sets, and whether they are here; what is done without a word
+  fetch    gets data sets from the first source that works, and verifies them;
+           again, it gets what is missing
+  verify   reads them again and compares every byte with what was published
+
+NAME is a data set's; list and verify take all where none is named. Data sets
+are kept in the folder that LIMBECK_DATA names, by default in your cache.
+
+Example: limbeck data fetch cifar10 cifar10_1
+""",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,9 +104,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _unread()
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
-        again = shlex.join(["limbeck", *(word for word in words if word != "--fresh")])
-        print(f"\nstopped. Nothing is lost: type `{again}` to continue.", file=sys.stderr)
+        print(f"\nstopped. {_continuing(words)}".rstrip(), file=sys.stderr)
         return 130
+
+
+def _continuing(words: list[str]) -> str:
+    """How to go on with a command that was stopped, where that is more than to type it again."""
+    again = shlex.join(["limbeck", *(word for word in words if word != "--fresh")])
+    if words[:1] == ["run"] and not {"--dry-run", "--dry_run"} & set(words):
+        return f"What was finished and the last checkpoint are kept; type `{again}` to continue."
+    return f"Type `{again}` to get what is missing." if words[:2] == ["data", "fetch"] else ""
 
 
 def _unread() -> int:
@@ -76,11 +138,9 @@ def _command(words: list[str]) -> int:
 
 
 def _run(words: list[str]) -> int:
-    from limbeck import options, recipes
+    from limbeck import options
 
-    given = bool(words) and not words[0].startswith("-")
-    name = words[0] if given else "digits"
-    recipe, run = options.parse(recipes.find(name), words[given:], f"limbeck run {name}")
+    recipe, run = options.parse_run(words, _HELP["run"])
     console = Console(quiet=run.quiet)
     if run.dry_run:
         from limbeck.planning import plan
@@ -100,53 +160,41 @@ def _evaluate(words: list[str]) -> int:
     from limbeck import files, judging, options, report
     from limbeck.training import choose
 
-    asked = options.parse_evaluate(words)
+    path, asked = options.parse_evaluate(words, _HELP["evaluate"])
     console = Console(quiet=asked.quiet)
     engine = choose(asked.device)
     for reason in engine.reasons:
         console.say(reason)
-    results = judging.evaluate(asked.path, asked.data, asked.split, engine=engine, console=console)
-    console.show(report.result_table(results, str(asked.path)))
-    if asked.figures is not None:
-        files.write_json(asked.figures, results)
+    results = judging.evaluate(path, asked.data, asked.split, engine=engine, console=console)
+    console.show(report.result_table(results, str(path)))
+    if asked.json_ is not None:
+        files.write_json(asked.json_, results)
     return 0
 
 
 def _recipes(words: list[str]) -> int:
-    from limbeck import recipes
+    if _only_names("recipes", words):
+        return 0
+    from limbeck import options, recipes
 
-    _only_names("recipes", "[RECIPE...]", words)
     for name in words or recipes.CATALOGUE:
-        print(recipes.describe(name))
+        print(recipes.describe(name) if name in recipes.CATALOGUE else options.describe(name))
     return 0
 
 
 def _summary(words: list[str]) -> int:
-    import tyro
+    from limbeck import models, options
 
-    from limbeck import models
-
-    def summary(names: tuple[str, ...], num_classes: int = 10, in_channels: int = 3, width: float = 1.0) -> None:
-        """Prints the layers, output shapes and parameters of networks for one picture of 32 x 32.
-
-        Args:
-            names: Names of models, for example alexnet_cifar nin_cifar.
-            num_classes: Number of classes.
-            in_channels: Channels of a picture.
-            width: Multiplies the counts of hidden channels and units.
-        """
-        if not names:
-            raise LimbeckError(f"which model? Known: {', '.join(models.CATALOGUE)}. Type `limbeck summary nin_cifar`.")
-        print(models.tables(names, num_classes=num_classes, in_channels=in_channels, width=width))
-
-    tyro.cli(summary, args=words, prog="limbeck summary", config=(tyro.conf.PositionalRequiredArgs,))
+    names, asked = options.parse_summary(words, _HELP["summary"])
+    print(models.tables(names, **asked.model_dump()) if names else models.listing())
     return 0
 
 
 def _data(words: list[str]) -> int:
+    if _only_names("data", words):
+        return 0
     from limbeck import data, report
 
-    _only_names("data", "list|fetch|verify [NAME...]", words)
     action, names = (words[0], words[1:]) if words else ("list", [])
     console = Console()
     if action == "list":
@@ -168,14 +216,16 @@ def _data(words: list[str]) -> int:
     return 0
 
 
-def _only_names(command: str, usage: str, words: list[str]) -> None:
-    """These commands take names and no options but --help."""
+def _only_names(command: str, words: list[str]) -> bool:
+    """These commands take names and no options but --help; whether that was asked for, and given."""
     if {"-h", "--help"} & set(words):
-        print(f"usage: limbeck {command} {usage}\n\n{_USAGE.partition('OPTIONS]')[2].strip()}")
-        raise SystemExit(0)
+        print(_HELP[command], end="")
+        return True
     for word in words:
         if word.startswith("-"):
-            raise LimbeckError(f"`limbeck {command}` has no option {word!r}. Usage: limbeck {command} {usage}")
+            usage = _HELP[command].partition("\n")[0]
+            raise LimbeckError(f"{word}: `limbeck {command}` has no such option. It is typed: {usage[7:]}")
+    return False
 
 
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {

@@ -7,10 +7,15 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.console import ConsoleOptions, JustifyMethod, RenderResult
+from rich.measure import Measurement
+from rich.progress import Progress, ProgressColumn, Task, TaskID, TimeRemainingColumn
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 _PLAIN_SECONDS = 10.0
 _PLAIN_WIDTH = 120
@@ -79,19 +84,98 @@ class Console:
         """A progress bar over ``total`` units of work, ended when the block ends."""
         bar = Bar(self, label, total)
         if self.rich.is_terminal and not self.quiet:
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=24),
-                TextColumn("{task.percentage:>3.0f} %"),
-                TextColumn("{task.fields[note]}", markup=False),
-                TimeRemainingColumn(compact=True),
-            )
-            with Progress(*columns, console=self.rich, transient=True) as progress:
+            with Progress(_Line(self.rich), console=self.rich, transient=True) as progress:
                 bar._progress, bar._task = progress, progress.add_task(label, total=total, note="")
                 yield bar
         else:
             yield bar
         bar._finish()
+
+
+class _Line(ProgressColumn):
+    """Label, bar, percent, time left and note on one line, which is never wider than the terminal."""
+
+    def __init__(self, console: RichConsole) -> None:
+        super().__init__()
+        self._console, self._time_left = console, TimeRemainingColumn(compact=True)
+
+    def render(self, task: Task) -> Table:
+        """Percent and time left are always there; the rest as far as there is room for it."""
+        share, left = f"{task.percentage:3.0f} %", f"{self._time_left(task)} left"
+        room = self._console.width - len(share) - len(left) - 2
+        label, width, note = _fitted(task.description, task.fields["note"], room)
+        line = Table.grid(padding=(0, 1))
+        cells = [Text(label), ProgressBar(task.total, task.completed, width) if width else None, share, left, note]
+        line.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells if cell))
+        return line
+
+
+def _fitted(label: str, note: str, room: int) -> tuple[str, int, str]:
+    """A label, the width of a bar and a note that take no more than ``room`` characters, the spaces between included.
+
+    A note's figures stand two spaces apart. The first (the loss) and the last are the ones to keep.
+    """
+    short, figures = label.partition(" (")[0], note.split("  ")
+    for name, width in ((label, 24), (label, 10), (short, 10)):
+        if len(name) + 1 + width + 1 + len(note) <= room:
+            return name, width, note
+    while len(figures) > 1 and len(short) + 12 + len("  ".join(figures)) > room:
+        del figures[1]
+    for width, rest in ((10, "  ".join(figures)), (0, "  ".join(figures)), (10, ""), (0, "")):
+        if len(short) + width + bool(width) + len(rest) + bool(rest) <= room:
+            return short, width, rest
+    return f"{short[: max(room - 1, 0)]}…", 0, ""
+
+
+class FittingTable:
+    """A table that leaves out columns, the least needed first, until the others have to split no word.
+
+    Args:
+        spare: the headings of columns that may be left out, in that order.
+        style: as rich's ``Table`` takes it.
+    """
+
+    def __init__(self, *spare: str, **style: Any) -> None:
+        self._spare, self._style = spare, style
+        self._columns: list[tuple[str, JustifyMethod, bool]] = []
+        self._rows: list[tuple[str, ...]] = []
+        self._sections: set[int] = set()
+
+    def add_column(self, heading: str, justify: JustifyMethod = "left", prose: bool = False) -> None:
+        """Adds a column; only one that holds ``prose`` is wrapped, between its words."""
+        self._columns.append((heading, justify, prose))
+
+    def add_row(self, *cells: str) -> None:
+        """Adds a row with a cell for each column."""
+        self._rows.append(cells)
+
+    def add_section(self) -> None:
+        """Draws a line below the last row."""
+        self._sections.add(len(self._rows))
+
+    def __rich_console__(self, console: RichConsole, options: ConsoleOptions) -> RenderResult:
+        left_out: set[str] = set()
+        for heading in self._spare:
+            narrowest = self._drawn(left_out, options.max_width, narrow=True)
+            if Measurement.get(console, options.update(max_width=100_000), narrowest).maximum <= options.max_width:
+                break
+            left_out.add(heading)
+        yield self._drawn(left_out, options.max_width)
+
+    def _drawn(self, left_out: set[str], width: int, narrow: bool = False) -> Table:
+        style = self._style | {"min_width": min(self._style.get("min_width", 0), 0 if narrow else width)}
+        table = Table(**style)
+        kept = [place for place, (heading, _, _) in enumerate(self._columns) if heading not in left_out]
+        for place in kept:
+            heading, justify, prose = self._columns[place]
+            words = " ".join([heading, *(row[place] for row in self._rows)]).split()
+            longest = max(map(len, words), default=0) if prose and narrow else None
+            table.add_column(heading, justify=justify, no_wrap=not prose, overflow="fold", max_width=longest)
+        for number, row in enumerate(self._rows):
+            if number in self._sections:
+                table.add_section()
+            table.add_row(*(row[place] for place in kept))
+        return table
 
 
 def duration(seconds: float) -> str:

@@ -1,214 +1,183 @@
-"""A recipe's fields as options of the command line.
-
-Where a field may be one of several descriptions (an objective, an optimizer, a policy), its name is resolved first:
-`--objective kd --objective.temperature 2`. Help and errors then speak of that one alone.
-"""
+"""The options of each command, and the words that are no options: a recipe's name, a run, a weights file."""
 
 from __future__ import annotations
 
-import typing
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+import tempfile
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import tyro
+from pydantic import Field
 
-from limbeck.errors import LimbeckError, unknown
-from limbeck.recipes import Recipe, Weights
-from limbeck.spec import Family, Spec
+from limbeck import files, recipes
+from limbeck.arguments import HELP, change, read, strays
+from limbeck.choices import choose
+from limbeck.errors import LimbeckError, nearest
+from limbeck.manual import manual
+from limbeck.recipes import Recipe, Training
+from limbeck.spec import Spec
 from limbeck.training import Device
 
-Candidates = dict[str, type[Spec] | None]
+_A_FILE = "FOLDER/weights.safetensors"
 
 
 class RunOptions(Spec):
-    """Options of `limbeck run` that are no part of the recipe.
+    """Options of `limbeck run` that are no part of the recipe."""
 
-    Attributes:
-        out, fresh, dry_run, quiet: as their help says.
-    """
-
-    out: Annotated[Path | None, tyro.conf.arg(help="The run folder; by default runs/<recipe>-<hash>.")] = None
-    fresh: Annotated[bool, tyro.conf.arg(help="Throw away what the folder has and start over.")] = False
-    dry_run: Annotated[bool, tyro.conf.arg(help="Tell the time and the disk a run would take, and stop.")] = False
-    quiet: Annotated[bool, tyro.conf.arg(help="Show nothing but the result.")] = False
+    out: Path | None = Field(None, description="The run folder; by default runs/<recipe>-<hash>.")
+    fresh: bool = Field(False, description="Throw away what the folder has and start over.")
+    dry_run: bool = Field(False, description="Tell the time and the disk a run would take, and stop.")
+    quiet: bool = Field(False, description="Show nothing but the result.")
 
 
 class EvaluateOptions(Spec):
-    """Judges what is already trained: all the networks of a run, or the one of a weights file.
+    """Options of `limbeck evaluate`."""
 
-    Attributes:
-        path, data, split, figures, device, quiet: as their help says.
-    """
-
-    path: Annotated[
-        Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|FILE", help="A run's folder, or a weights.safetensors.")
-    ]
-    data: Annotated[
-        tuple[str, ...], tyro.conf.arg(help="Data sets; by default the run's, or what the file's network learned.")
-    ] = ()
-    split: Annotated[Literal["test", "train"], tyro.conf.arg(help="Split of each data set.")] = "test"
-    figures: Annotated[
-        Path | None, tyro.conf.arg(name="json", help="Also write every figure to this file; keys as in results.json.")
-    ] = None
+    data: tuple[str, ...] = Field(
+        (), description="Data sets; by default the run's, or what the file's network learned."
+    )
+    split: Literal["test", "train"] = Field("test", description="Split of each data set.")
+    json_: Path | None = Field(None, description="Also write every figure to this file; keys as in results.json.")
+    quiet: bool = Field(False, description="Show nothing but the result.")
     device: Device = Device()
-    quiet: Annotated[bool, tyro.conf.arg(help="Show nothing but the result.")] = False
 
 
-def parse_evaluate(words: Sequence[str]) -> EvaluateOptions:
-    """The options of `limbeck evaluate`.
+class SummaryOptions(Spec):
+    """Options of `limbeck summary`."""
 
-    Raises:
-        SystemExit: help was asked for (0), or an option does not exist or cannot be read (2).
-    """
-    config = (tyro.conf.FlagCreatePairsOff,)
-    return tyro.cli(EvaluateOptions, args=words, prog="limbeck evaluate", config=config, registry=_registry)
+    num_classes: int = Field(10, ge=2, description="Number of classes.")
+    in_channels: int = Field(3, ge=1, description="Channels of a picture.")
+    width: float = Field(1.0, gt=0, le=100, description="Multiplies the counts of hidden channels and units.")
 
 
-def parse(recipe: Recipe, words: Sequence[str], program: str) -> tuple[Recipe, RunOptions]:
-    """The recipe with the options of a command line applied.
+def parse_run(words: Sequence[str], head: str) -> tuple[Recipe, RunOptions]:
+    """The recipe that was typed, with its options applied; the folder of a run stands for its recipe.
 
     Args:
-        recipe: whose fields are the defaults.
-        words: what was typed after the recipe's name.
-        program: what help calls the command.
+        words: what was typed after `limbeck run`; the recipe's name may stand anywhere among the options.
+        head: how help begins.
 
     Raises:
-        LimbeckError: an impossible value, or a name that does not exist.
-        SystemExit: help was asked for (0), or an option does not exist or cannot be read (2).
+        LimbeckError: a name, an option or a file that does not exist, or an impossible value.
+        SystemExit: help was asked for (0).
     """
-    recipe, rest = _choose(recipe, words)
-
-    def command(
-        recipe: Annotated[Recipe, tyro.conf.arg(name="")] = recipe,
-        run: Annotated[RunOptions, tyro.conf.arg(name="")] = RunOptions(),  # noqa: B008
-    ) -> tuple[Recipe, RunOptions]:
-        return recipe, run
-
-    config = (tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff)
-    return tyro.cli(
-        command, args=rest, prog=program, description=_description(recipe), config=config, registry=_registry
-    )
+    place = next(iter(strays([RunOptions(), recipes.digits()], words)), None)
+    name = "digits" if place is None else words[place]
+    rest = [word for number, word in enumerate(words) if number != place]
+    start, folder = find(name)
+    recipe, run = parse(start, rest, f"{head}\nThe options below are shown with what the recipe {start.name} has.")
+    if folder and run.out is None and recipe == start:
+        run = run.with_(out=folder)
+    return recipe, run
 
 
-_registry = tyro.constructors.ConstructorRegistry()
+def parse(recipe: Recipe, words: Sequence[str], head: str) -> tuple[Recipe, RunOptions]:
+    """The recipe with the options of a command line applied; raises as `parse_run` does."""
+    chosen = choose(recipe, words)
+    recipe = change(recipe, chosen)
+    (recipe, run), rest = _parsed([recipe, RunOptions()], chosen.rest, head, chosen.words)
+    if rest:
+        raise LimbeckError(
+            f"{rest[0]}: there is a recipe already, and no option that takes this word. Type `limbeck run --help`."
+        )
+    return recipe, run
 
 
-@_registry.primitive_rule
-def _none(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec | None:
-    """Nothing is typed "none", as it is in the descriptions' own help."""
-    if info.type is not type(None):
+def parse_evaluate(words: Sequence[str], head: str) -> tuple[Path, EvaluateOptions]:
+    """The run or weights file, which is there, and the options of `limbeck evaluate`; raises as `parse_run` does."""
+    (options,), paths = _parsed([EvaluateOptions()], words, head)
+    if len(paths) != 1:
+        what = f"which one of {', '.join(paths)}" if paths else "which run's folder, or which weights file"
+        raise LimbeckError(f"{what}? Type it first: limbeck evaluate runs/RUN, or limbeck evaluate {_A_FILE}")
+    path = Path(paths[0])
+    _refuse_what_is_not_trained(path)
+    if options.json_ is not None:
+        refuse_unwritable(options.json_)
+    return path, options
+
+
+def parse_summary(words: Sequence[str], head: str) -> tuple[list[str], SummaryOptions]:
+    """The names of models and the options of `limbeck summary`; raises as `parse_run` does."""
+    (options,), names = _parsed([SummaryOptions()], words, head)
+    return names, options
+
+
+def describe(name: str) -> str:
+    """A recipe file of one's own, or the recipe of a run, as `recipes.describe` words limbeck's.
+
+    Raises:
+        LimbeckError: there is no such recipe.
+    """
+    recipe = find(name)[0]
+    return f"{name}\n{textwrap.indent(sketch(recipe), '  ')}\n\n  Command: limbeck run {shlex.quote(name)}\n"
+
+
+def sketch(recipe: Recipe) -> str:
+    """What a recipe trains on what, in a line each."""
+    lines = [f"recipe {recipe.name}, on {recipe.data.name}, judged on {', '.join(recipe.data.test_sets())}"]
+    if isinstance(recipe.teacher, Training):
+        lines.append(f"teacher: {recipe.teacher.student.title()}, {recipe.teacher.train.epochs} epochs")
+    elif recipe.teacher is not None:
+        lines.append(f"teacher: {recipe.teacher.path}")
+    student = f"student: {recipe.student.title()}, {recipe.train.epochs} epochs"
+    objectives = " and ".join(f"{role} by {how.objective.name}" for role, how in recipe.students().items())
+    return "\n".join([*lines, f"{student}, {objectives}, seeds {' '.join(map(str, recipe.protocol.seeds))}"])
+
+
+def find(name: str) -> tuple[Recipe, Path | None]:
+    """The recipe of a name, a file or a run's folder; and that folder.
+
+    Raises:
+        LimbeckError: there is none.
+    """
+    folder = _run_folder(name)
+    return recipes.find(str(folder / "recipe.json") if folder else name), folder
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Finds out now, and not after long work, that a file cannot be written."""
+    if path.is_dir():
+        raise LimbeckError(f"--json {path}: this is a folder. Type --json {path / 'figures.json'}")
+    with files.mendable(path), tempfile.TemporaryFile(dir=files.make_folder(path.parent)):
+        pass
+
+
+def _parsed(
+    specs: Sequence[Spec], words: Sequence[str], head: str, chosen: dict[str, str] | None = None
+) -> tuple[list[Any], list[str]]:
+    """The descriptions with what was typed, and the words that are no options."""
+    if set(HELP) & set(words):
+        print(manual(head, specs[::-1]))
+        raise SystemExit(0)
+    typed = read(specs, words, chosen)
+    return [change(spec, typed.among(type(spec).model_fields)) for spec in specs], typed.rest
+
+
+def _run_folder(name: str) -> Path | None:
+    """The folder of a run, where the name is one."""
+    path = Path(name)
+    if name in recipes.CATALOGUE or not path.is_dir():
         return None
-    return tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="none",
-        choices=("none", "None"),
-        instance_from_str=lambda words: None,
-        is_instance=lambda value: value is None,
-        str_from_instance=lambda value: ["none"],
-    )
+    if not (path / "recipe.json").is_file():
+        raise LimbeckError(
+            f"{path} is a folder, but not of a run: it has no recipe.json. Give a run's folder, a recipe.py, or the "
+            "name of a recipe; `limbeck recipes` lists them."
+        )
+    return path
 
 
-def _description(recipe: Recipe) -> str:
-    """The head of the help: what a recipe is, and the options that are not among tyro's."""
-    summary = (type(recipe).__doc__ or "").partition("\n")[0]
-    return "\n".join([summary, "", "Options that choose by name:", *_choices(recipe)])
-
-
-def _choices(spec: Spec, above: str = "") -> Iterator[str]:
-    for field in type(spec).model_fields:
-        path, value = f"{above}{field}", getattr(spec, field)
-        if names := _names(_candidates(spec, {}, field)):
-            yield f"  --{path.replace('_', '-')} {{{','.join(names)}}}"
-        if isinstance(value, Spec):
-            yield from _choices(value, f"{path}.")
-
-
-def _choose(recipe: Recipe, words: Sequence[str]) -> tuple[Recipe, list[str]]:
-    """Applies every `--path NAME` that chooses among descriptions; returns the words that are left.
-
-    Short paths go first: `--teacher FILE.safetensors` decides whether there is a `--teacher.train.optimizer`.
-    """
-    chosen: dict[str, Spec | None] = {}
-    rest = list(words)
-    for dots in range(1 + max((word.count(".") for word in words), default=0)):
-        waiting, rest = rest, []
-        while waiting:
-            word = waiting.pop(0)
-            typed, equals, name = word.partition("=")
-            path = typed.removeprefix("--").replace("-", "_")
-            here = typed.startswith("--") and path.count(".") == dots
-            if not here or not (candidates := _candidates(recipe, chosen, path)):
-                rest.append(word)
-                continue
-            if not equals:
-                name = waiting.pop(0) if waiting and not waiting[0].startswith("--") else ""
-            chosen[path] = _named(typed, name, candidates, _value(recipe, chosen, path))
-    return _changed(recipe, chosen), rest
-
-
-def _candidates(spec: Any, chosen: Mapping[str, Spec | None], path: str) -> Candidates:
-    """The descriptions that a field may be, by name; empty where it is not that kind of field.
-
-    ``chosen`` are changes to ``spec`` by their dotted paths, not yet made.
-    """
-    above, _, field = path.rpartition(".")
-    spec = _value(spec, chosen, above)
-    if not isinstance(spec, Spec) or field not in type(spec).model_fields:
-        return {}
-    kinds = _kinds(type(spec).model_fields[field].annotation)
-    named: Candidates = {"weights": Weights} if Weights in kinds else {}
-    for kind in kinds:
-        if issubclass(kind, Family):
-            named |= kind.members()
-    return {**named, "none": None} if named and type(None) in kinds else named
-
-
-def _value(spec: Any, chosen: Mapping[str, Spec | None], path: str) -> Any:
-    """What a dotted path has now; None where it leads nowhere."""
-    parts = path.split(".") if path else []
-    for depth, part in enumerate(parts, start=1):
-        there = ".".join(parts[:depth])
-        spec = chosen[there] if there in chosen else getattr(spec, part, None)
-    return spec
-
-
-def _kinds(annotation: Any) -> list[type]:
-    """The types that an annotation allows, with unions inside unions opened."""
-    if isinstance(annotation, type):
-        return [annotation]
-    parts = typing.get_args(annotation)
-    if typing.get_origin(annotation) is Annotated:
-        parts = parts[:1]
-    return [kind for part in parts if part is not Ellipsis for kind in _kinds(part)]
-
-
-def _names(candidates: Candidates) -> list[str]:
-    """What may be typed for each candidate."""
-    return ["FILE.safetensors" if kind is Weights else name for name, kind in candidates.items()]
-
-
-def _named(option: str, name: str, candidates: Candidates, now: Any) -> Spec | None:
-    """The description of that name: the present one with its fields, where it has that name already."""
-    known = _names(candidates)
-    if not name:
-        raise LimbeckError(f"{option} needs a name. Known: {', '.join(known)}. Type {option} {known[0]}")
-    if Weights in candidates.values() and name.endswith(".safetensors"):
-        return Weights(path=Path(name))
-    if name not in known:
-        raise unknown(option.removeprefix("--"), name, known)
-    kind = candidates[name]
-    if kind is not None and type(now) is kind:
-        return now
-    return kind() if kind else None
-
-
-def _changed(spec: Any, changes: Mapping[str, Any]) -> Any:
-    """A copy of ``spec`` with the dotted paths changed, each description validated once."""
-    if not changes:
-        return spec
-    here = {path: value for path, value in changes.items() if "." not in path}
-    for field in {path.partition(".")[0] for path in changes if "." in path}:
-        below = {path.partition(".")[2]: value for path, value in changes.items() if path.startswith(f"{field}.")}
-        here[field] = _changed(here.get(field, getattr(spec, field)), below)
-    return spec.with_(**here)
+def _refuse_what_is_not_trained(path: Path) -> None:
+    if not path.exists():
+        runs = {found.parent.name: found.parent for found in sorted(Path("runs").glob("*/recipe.json"))}
+        near = nearest(path.name, runs) or next(iter(runs), None)
+        then = f"There is {runs[near]}." if near else "`limbeck run` makes a run, in the folder runs."
+        raise LimbeckError(f"{path} does not exist. Give the folder of a run, or a weights file ({_A_FILE}). {then}")
+    if path.suffix == ".py" or path.name == "recipe.json":
+        raise LimbeckError(
+            f"{path} is a recipe, not something trained. Type `limbeck run {path}` to train it, then "
+            "`limbeck evaluate` with the run's folder."
+        )
+    if path.is_file() and path.suffix != ".safetensors":
+        raise LimbeckError(f"{path} is no weights file: those end in .safetensors. Give one, or the folder of a run.")

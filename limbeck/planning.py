@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.table import Table
 from torch import nn
 
 from limbeck import data
-from limbeck.console import Console, duration
+from limbeck.console import Console, FittingTable, duration
 from limbeck.evaluation import predict
 from limbeck.experiment import Experiment
 from limbeck.recipes.recipe import Recipe, Training, Weights
@@ -53,7 +52,7 @@ class Stage:
         return self.title, self.network, " x ".join(work), f"{self.speed:,.0f}", duration(self.seconds)
 
 
-def plan(recipe: Recipe, console: Console) -> Table:
+def plan(recipe: Recipe, console: Console) -> FittingTable:
     """A table of the time and the disk that a run of ``recipe`` takes on this machine.
 
     Every kind of training is done for two short epochs in a temporary folder; the second one gives the speed, and what
@@ -66,15 +65,15 @@ def plan(recipe: Recipe, console: Console) -> Table:
     with tempfile.TemporaryDirectory(prefix="limbeck-") as folder:
         planner = _Planner(recipe, Path(folder), console)
         planner.work()
-    table = Table(title=f"{recipe.name}: what a run takes on this machine", title_justify="left")
+    title = f"{recipe.name}: what a run takes on this machine"
+    table = FittingTable("images/s", "network", "pictures x epochs x seeds", title=title, title_justify="left")
     for heading in ("", "network", "pictures x epochs x seeds", "images/s", "time"):
-        table.add_column(heading, justify="left" if heading in ("", "network") else "right", no_wrap=True)
+        table.add_column(heading, "left" if heading in ("", "network") else "right")
     for stage in planner.stages:
         table.add_row(*stage.cells())
     table.add_section()
-    table.add_row(
-        "in all", f"up to {_size(planner.disk())} of disk", "", "", duration(sum(s.seconds for s in planner.stages))
-    )
+    seconds = duration(sum(stage.seconds for stage in planner.stages))
+    table.add_row(f"in all, with up to {_size(planner.disk())} of disk", "", "", "", seconds)
     return table
 
 

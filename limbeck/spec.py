@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from limbeck.errors import LimbeckError, nearest, unknown
 
 
+class Fault(NamedTuple):
+    """What is wrong with one field.
+
+    Attributes:
+        field: its name; empty where all the fields together are at fault.
+        line: the whole of it, as a sentence for whoever writes Python or JSON.
+        said: what is allowed, worded to follow a value: "should be greater than 0".
+    """
+
+    field: str
+    line: str
+    said: str
+
+
+class SpecError(LimbeckError):
+    """The fields of a description cannot be what they were given as; one line for each fault."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__("\n".join(fault.line for fault in faults))
+        self.faults = faults
+
+
 class Spec(BaseModel):
     """A frozen, typed description; unknown fields and impossible values are refused.
 
     Raises:
-        LimbeckError: on construction, naming the field, the value and what is allowed.
+        SpecError: on construction, naming the field, the value and what is allowed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
@@ -22,7 +44,7 @@ class Spec(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise LimbeckError(_readable(type(self), error)) from None
+            raise SpecError(_faults(type(self), error)) from None
 
     def with_(self, **changes: Any) -> Self:
         """A copy with some fields changed, validated again. ``spec.with_(train=spec.train.with_(epochs=3))``."""
@@ -89,20 +111,23 @@ class Family(Spec):
         return known[name](**fields)
 
 
-def _readable(owner: type[Spec], error: ValidationError) -> str:
-    """One line for each field at fault: where, the value, what is allowed."""
-    lines = []
+def _faults(owner: type[Spec], error: ValidationError) -> tuple[Fault, ...]:
+    """What is wrong with each field at fault: where, the value, what is allowed."""
+    faults = []
     for fault in error.errors(include_url=False):
         where = ".".join(str(part) for part in (owner.__name__, *fault["loc"]))
         if fault["type"] == "extra_forbidden":
             name = str(fault["loc"][-1])
             near = nearest(name, owner.model_fields)
             hint = f" Did you mean {near!r}?" if near else ""
-            lines.append(f"{where}: there is no such field.{hint} Known: {', '.join(owner.model_fields)}.")
+            said = f"there is no such field.{hint} Known: {', '.join(owner.model_fields)}"
+            line = f"{where}: {said}."
         elif fault["type"] == "missing":
-            lines.append(f"{where}: this field must be given.")
+            said = "this field must be given"
+            line = f"{where}: {said}."
         else:
-            said = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            said = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").partition(", unable to ")[0]
             value = f" = {fault['input']!r}" if fault["loc"] else ""  # else all the fields together are at fault
-            lines.append(f"{where}{value} is not possible: {said}.")
-    return "\n".join(lines)
+            line = f"{where}{value} is not possible: {said}."
+        faults.append(Fault(str(fault["loc"][0]) if fault["loc"] else "", line, said))
+    return tuple(faults)

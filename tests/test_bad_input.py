@@ -15,47 +15,49 @@ Fails = Callable[..., str]
 UNKNOWN = {
     "rnu": "error: unknown command 'rnu'. Did you mean 'run'? Known: data, evaluate, recipes, run, summary. ",
     "run digitz": "error: unknown recipe 'digitz'. Did you mean 'digits'? Known: ",
-    "run tiny --student.name nin_cifr": "error: unknown model 'nin_cifr'. Did you mean 'nin_cifar'? Known: alexnet",
-    "run tiny --teacher.student.name resnet": "error: unknown model 'resnet'. Known: alexnet_cifar, nin_cifar",
-    "run tiny --data.name cifar": "error: unknown data set 'cifar'. Did you mean 'cifar10'? Known: cifar10, cifar10_1",
-    "run tiny --data.tests nothing": "error: unknown data set 'nothing'. Known: cifar10, cifar10_1, digits",
-    "run tiny --objective kdd": "error: unknown objective 'kdd'. Did you mean 'kd'? Known: ",
-    "run tiny --train.optimizer adam": "error: unknown train.optimizer 'adam'. Did you mean 'adamw'? Known: adamw, sgd",
+    "run tiny --student.name nin_cifr": "error: --student.name nin_cifr: unknown model 'nin_cifr'. Did you mean ",
+    "run tiny --teacher.student.name resnet": "error: --teacher.student.name resnet: unknown model "
+    "'resnet'. Known: alexnet_cifar, nin_cifar",
+    "run tiny --data.name cifar": "error: --data.name cifar: unknown data set 'cifar'. Did you mean 'cifar10'?",
+    "run tiny --data.tests nothing": "error: --data.tests nothing: unknown data set 'nothing'. Known: cifar10",
+    "run tiny --objective kdd": "error: --objective kdd: unknown objective 'kdd'. Did you mean 'kd'? Known: ",
+    "run tiny --train.optimizer adam": "error: --train.optimizer adam: unknown optimizer 'adam'. Did you mean ",
     "run tiny --device.name tpu": "error: device 'tpu' is not available. On this machine: auto, ",
     "run tiny --device.name cuda:99": "error: device 'cuda:99' is not available",
     "run tiny --device.name cpu:3": "error: device 'cpu:3' is not available: there is one cpu. Type --device.name cpu",
-    "run --student.nam nin_cifar": "--student.name",
-    "run tiny --bogus 3": "Unrecognized options: --bogus",
-    "run tiny --train.epochs many": "--train.epochs",
-    "summary": "error: which model? Known: alexnet_cifar, nin_cifar, ",
+    "run --student.nam nin_cifar": "error: --student.nam: there is no such option. Did you mean --student.name? ",
+    "run tiny --bogus 3": "error: --bogus: there is no such option. ",
+    "run tiny --train.epochs many": "error: --train.epochs many: must be a valid integer. ",
+    "run --quiet nothing": "error: unknown recipe 'nothing'. ",
+    "run tiny digits": "error: digits: there is a recipe already, and no option that takes this word. Type `limbeck ",
     "summary nin": "error: unknown model 'nin'. Did you mean 'nin_cifar'?",
-    "summary nin_cifar --width 0": "error: width must be above 0 and at most 100, not 0.0.",
-    "summary nin_cifar --wide 2": "Unrecognized options: --wide",
+    "summary nin_cifar --width 0": "error: --width 0: must be greater than 0. ",
+    "summary nin_cifar --wide 2": "error: --wide: there is no such option. Did you mean --width? ",
     "recipes nothing": "error: unknown recipe 'nothing'. ",
-    "recipes --all": "error: `limbeck recipes` has no option '--all'. Usage: limbeck recipes [RECIPE...]",
+    "recipes --all": "error: --all: `limbeck recipes` has no such option. It is typed: limbeck recipes [RECIPE...]\n",
     "data fetsch": "error: unknown action 'fetsch'. Did you mean 'fetch'?",
     "data fetch": "error: which data set? Known: ",
     "data list nothing": "error: unknown data set 'nothing'. Known: ",
-    "data --all": "error: `limbeck data` has no option '--all'. Usage: limbeck data list|fetch|verify [NAME...]",
+    "data --all": "error: --all: `limbeck data` has no such option. It is typed: limbeck data [list|fetch|",
 }
 
 IMPOSSIBLE = {
-    "--objective.temperature 0": "KD.temperature = 0.0 is not possible: should be greater than 0.",
-    "--train.epochs -1": "Train.epochs = -1 is not possible: should be greater than or equal to 0.",
-    "--train.batch-size 0": "Train.batch_size = 0 is not possible: should be greater than or equal to 1.",
+    "--objective.temperature 0": "--objective.temperature 0: must be greater than 0. ",
+    "--train.epochs -1": "--train.epochs -1: must be greater than or equal to 0. ",
+    "--train.batch-size 0": "--train.batch-size 0: must be greater than or equal to 1. ",
     "--train.batch-size 89": "error: train.batch_size = 89 is larger than the training set of 88 pictures. Type "
     "--train.batch-size 88, or hold out fewer with --protocol.holdout.",
     "--teacher.train.batch-size 89": "error: teacher.train.batch_size = 89 is larger than the training set of 88 "
     "pictures. Type --teacher.train.batch-size 88",
-    "--student.width 0": "Model.width = 0.0 is not possible: should be greater than 0.",
-    "--teacher.student.width -1": "Model.width = -1.0 is not possible",
-    "--protocol.seeds 1 1": "Protocol.seeds = (1, 1) is not possible: seeds must differ from each other",
+    "--student.width 0": "--student.width 0: must be greater than 0. ",
+    "--teacher.student.width -1": "--teacher.student.width -1: must be greater than 0. ",
+    "--protocol.seeds 1 1": "--protocol.seeds 1 1: seeds must differ from each other",
     "--protocol.holdout 120": "cannot hold 120 pictures out of the 120 of few: give 0 to 119.",
-    "--protocol.holdout -1": "Protocol.holdout = -1 is not possible",
-    "--train.optimizer.lr nan": "SGD.lr = nan is not possible: should be a finite number.",
-    "--train.ema 1": "Train.ema = 1.0 is not possible: should be less than 1.",
-    "--device.threads 0": "Device.threads = 0 is not possible",
-    "--teacher none": "objective 'kd' needs a teacher; give one, or choose cross_entropy",
+    "--protocol.holdout -1": "--protocol.holdout -1: must be greater",
+    "--train.optimizer.lr nan": "--train.optimizer.lr nan: must be a finite number. ",
+    "--train.ema 1": "--train.ema 1: must be less than 1. ",
+    "--device.threads 0": "--device.threads 0: must be greater than or equal to 1. ",
+    "--teacher none": "--teacher none: the objective kd needs a teacher, and there is none. Type --objective ",
     "--teacher gone.safetensors": "weights file gone.safetensors does not exist. Check the path.",
 }
 
@@ -72,6 +74,11 @@ def test_an_impossible_value(fails: Fails, options: str) -> None:
     assert said.count("error") == 1
     assert IMPOSSIBLE[options] in said
     assert not list(Path().rglob("*.safetensors"))
+
+
+def test_a_teacher_that_is_not_there_is_found_out_before_a_folder_is_made(fails: Fails) -> None:
+    assert "weights file gone.safetensors does not exist" in fails("run", "tiny", "--teacher", "gone.safetensors")
+    assert not list(Path().iterdir())
 
 
 def test_a_batch_larger_than_the_data_of_a_teachers_teacher(tiny: Recipe, fails: Fails, tmp_path: Path) -> None:

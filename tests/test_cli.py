@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from limbeck import cli, experiment, recipes
+from limbeck import cli, experiment, models, options, recipes
 from limbeck.cli import main
 from limbeck.recipes import Recipe
 
@@ -28,17 +28,29 @@ def test_help_names_every_command(capsys: Capture, words: list[str]) -> None:
     assert "usage: limbeck COMMAND" in said
 
 
-@pytest.mark.parametrize("command", ["run", "run digits", "summary", "recipes", "data"])
+@pytest.mark.parametrize("command", ["run", "run digits", *cli._COMMANDS])
 def test_every_command_has_help(capsys: Capture, command: str) -> None:
     assert main([*command.split(), "--help"]) == 0
     said = capsys.readouterr()
-    assert f"usage: limbeck {command}" in said.out
+    assert said.out.startswith(f"usage: limbeck {command.split()[0]} [") or command == "evaluate"
+    assert "\nExample: limbeck " in said.out
+    assert "COMMAND" not in said.out
+    assert max(map(len, said.out.splitlines())) <= 80
     assert said.err == ""
+
+
+def test_the_examples_of_the_help_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    for command, text in cli._HELP.items():
+        words = text.rpartition("Example: ")[2].split()
+        assert words[:2] == ["limbeck", command]
+    options.parse_run(cli._HELP["run"].rpartition("run ")[2].split(), "")
+    options.parse_summary(cli._HELP["summary"].rpartition("summary ")[2].split(), "")
 
 
 def test_the_help_of_run_explains_the_options(capsys: Capture) -> None:
     main(["run", "--help"])
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "The options below are shown with what the recipe digits has." in said
     for option, text in {
         "--train.epochs INT": "Passes over the training set.",
         "--objective.temperature FLOAT": "Softens both networks' probabilities",
@@ -135,7 +147,43 @@ def test_an_interruption_says_how_to_continue(
     monkeypatch.setattr(experiment, "run", interrupted)
     monkeypatch.setattr(recipes, "find", lambda name: tiny)
     assert main(words) == 130
-    assert capsys.readouterr().err == f"\nstopped. Nothing is lost: type `{again}` to continue.\n"
+    kept = "What was finished and the last checkpoint are kept"
+    assert capsys.readouterr().err == f"\nstopped. {kept}; type `{again}` to continue.\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "then"),
+    [
+        ("data fetch few", " Type `limbeck data fetch few` to get what is missing."),
+        ("data verify few", ""),
+        ("data", ""),
+        ("recipes", ""),
+        ("summary", ""),
+        ("run --dry-run", ""),
+        ("run tiny --dry_run", ""),
+        ("evaluate out", ""),
+    ],
+)
+def test_an_interruption_of_what_cannot_be_continued(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, command: str, then: str
+) -> None:
+    def interrupted(words: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli._COMMANDS, command.split()[0], interrupted)
+    assert main(command.split()) == 130
+    assert capsys.readouterr().err == f"\nstopped.{then}\n"
+
+
+def test_a_runs_folder_is_continued(tiny: Recipe, capsys: Capture) -> None:
+    assert main(["run", "tiny", "--out", "mine", "--protocol.seeds", "0", "--quiet"]) == 0
+    result = capsys.readouterr().out
+    Path("mine/results.json").unlink()
+    before = Path("mine/teacher/weights.safetensors").stat().st_mtime_ns
+    assert main(["run", "--quiet", "mine"]) == 0
+    assert capsys.readouterr().out == result
+    assert Path("mine/teacher/weights.safetensors").stat().st_mtime_ns == before
+    assert [path.name for path in Path().iterdir()] == ["mine"]
 
 
 def test_recipes_are_described(capsys: Capture) -> None:
@@ -146,6 +194,15 @@ def test_recipes_are_described(capsys: Capture) -> None:
     assert capsys.readouterr().out in everything
 
 
+def test_a_recipe_of_ones_own_is_described(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("import limbeck\ndef mine():\n    return limbeck.recipes.digits().with_(name='mine')\n")
+    assert main(["recipes", str(file), "digits"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{file}\n  recipe mine, on digits, judged on digits\n  teacher: alexnet_cifar x0.125, 16 ")
+    assert f"Command: limbeck run {file}\n\ndigits\n" in said
+
+
 def test_summary_prints_the_layers(capsys: Capture) -> None:
     assert main(["summary", "nin_cifar", "alexnet_cifar", "--width", "0.0625"]) == 0
     narrow = capsys.readouterr().out
@@ -153,6 +210,23 @@ def test_summary_prints_the_layers(capsys: Capture) -> None:
     assert "AlexNet" in narrow
     assert main(["summary", "nin_cifar"]) == 0
     assert "Total params: 966,986" in capsys.readouterr().out
+
+
+def test_summary_without_a_name_lists_the_networks(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    assert main(["summary"]) == 0
+    *lines, empty, then = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(models.CATALOGUE)
+    assert all(len(line.split("  ", 1)[1].strip()) > 10 for line in lines)
+    assert (empty, then) == ("", "Type `limbeck summary alexnet_cifar` for the layers of one.")
+
+
+def test_figures_that_cannot_be_written_are_found_out_first(
+    tiny: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    Path("w.safetensors").touch()
+    assert main(["evaluate", "w.safetensors", "--json", "."]) == 2
+    assert capsys.readouterr().err == "error: --json .: this is a folder. Type --json figures.json\n"
 
 
 def test_data_is_listed_fetched_and_verified(few: str, capsys: Capture, tmp_path: Path, monkeypatch: Any) -> None:

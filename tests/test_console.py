@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.table import Table
 
-from limbeck.console import Console, duration
+from limbeck.console import Console, FittingTable, duration
+
+
+def drawn(terminal: io.StringIO) -> list[str]:
+    """The lines that were drawn, without the codes that colour and move."""
+    return re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue()))
 
 
 class Terminal(io.StringIO):
@@ -129,6 +136,37 @@ class TestTables:
         assert "runs/[bold]x" in said.getvalue()
 
 
+class TestFittingTable:
+    def shown(self, width: int, **style: Any) -> list[str]:
+        said = io.StringIO()
+        console = Console(file=said)
+        console.rich.width = width
+        table = FittingTable("least", "less", **style)
+        for heading in ("first", "less", "least"):
+            table.add_column(heading)
+        table.add_column("prose", prose=True)
+        table.add_row("a thing", "b", "[c]", "some long-winded words of prose")
+        table.add_section()
+        table.add_row("", "", "d", "")
+        console.show(table)
+        assert max(map(len, said.getvalue().splitlines())) <= width
+        return [word for word in re.split(r"[^\w\[\]-]+", said.getvalue()) if re.search(r"\w", word)]
+
+    def test_all_of_it_where_there_is_room(self) -> None:
+        everything = "first less least prose a thing b [c] some long-winded words of prose d"
+        assert self.shown(80) == everything.split()
+        assert sorted(self.shown(44)) == sorted(everything.split())
+
+    def test_the_least_needed_is_left_out_first(self) -> None:
+        assert {"less", "b"} <= set(self.shown(36))
+        assert not {"least", "[c]", "d"} & set(self.shown(36))
+        assert not {"less", "b", "least"} & set(self.shown(28))
+        assert {"first", "thing", "long-winded"} <= set(self.shown(28))
+
+    def test_it_is_never_wider_than_the_terminal(self) -> None:
+        assert "first" in self.shown(40, min_width=70, title="a title that is longer than the table is wide, by far")
+
+
 class TestPlainBar:
     def test_a_line_every_ten_seconds(self, said: io.StringIO, clock: Clock) -> None:
         with Console(file=said).bar("teacher", 200) as bar:
@@ -212,6 +250,42 @@ class TestTerminalBar:
             bar.update(200, "loss 1.250")
             clock.now += 75
         assert terminal.getvalue().endswith("student: done in 1 min 15 s  loss 1.250\n")
+
+    @pytest.mark.parametrize("label", ["teacher", "student distilled, seed 0 (nin_cifar x0.25)", "s" * 90])
+    @pytest.mark.parametrize(
+        "figures", ["loss 1.234", "loss 1.234  labels 0.123  kd 1.111  right 45.6 %  1,234 images/s"]
+    )
+    @pytest.mark.parametrize("columns", [30, 60, 80, 120])
+    def test_percent_and_time_left_are_always_there(
+        self, monkeypatch: pytest.MonkeyPatch, columns: int, figures: str, label: str
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        terminal = Terminal()
+        with Console(file=terminal).bar(label, 200) as bar:
+            bar.update(50, figures)
+        line = next(line for line in drawn(terminal) if " 25 %" in line)
+        assert re.search(r" 25 % (-:--:--|--:--|\d+:\d+) left", line)
+        assert len(line.rstrip()) <= columns
+        assert line.startswith(label[:10])
+
+    @pytest.mark.parametrize(
+        ("columns", "shown"),
+        [
+            (60, "student distilled, seed 0  25 % --:-- left loss 1.234"),
+            (80, "student distilled, seed 0 ━━╸━━━━━━━  25 % --:-- left loss 1.234  1,234 images/s"),
+            (
+                120,
+                "student distilled, seed 0 ━━╸━━━━━━━  25 % --:-- left loss 1.234  labels 0.123  kd 1.111  right 45.6 %"
+                "  1,234 images/s",
+            ),
+        ],
+    )
+    def test_what_is_left_out_first(self, monkeypatch: pytest.MonkeyPatch, columns: int, shown: str) -> None:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        terminal = Terminal()
+        with Console(file=terminal).bar("student distilled, seed 0 (nin_cifar x0.25)", 200) as bar:
+            bar.update(50, "loss 1.234  labels 0.123  kd 1.111  right 45.6 %  1,234 images/s")
+        assert next(line for line in drawn(terminal) if " 25 %" in line).rstrip() == shown
 
     def test_quiet(self) -> None:
         terminal = Terminal()

@@ -71,16 +71,16 @@ def test_the_command(finished: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["evaluate", str(WEIGHTS), "--json", "figures.json", "--quiet"]) == 0
     said = capsys.readouterr().out
     figures = read_json(Path("figures.json"))
-    assert "test (40)" in said
+    assert "(40)" in said
     assert f"{100 * figures['summary']['few']['accuracy']['network']['mean']:.2f}" in said
     assert main(["evaluate", "out", "--data", "few", "digits", "--split", "train", "--quiet"]) == 0
     said = capsys.readouterr().out
-    assert "train (1,437)" in said
+    assert "(1,437)" in said
     assert "gain" in said
 
 
 def test_mistakes(finished: Path, fails: Callable[..., str]) -> None:
-    assert fails("evaluate", "nowhere").startswith("error: weights file nowhere does not exist")
+    assert fails("evaluate", "nowhere").startswith("error: nowhere does not exist. Give the folder of a run, or a ")
     Path("empty").mkdir()
     assert "empty is not the folder of a run: it has no recipe.json" in fails("evaluate", "empty")
     assert "unknown data set 'fw'. Did you mean 'few'?" in fails("evaluate", "out", "--data", "fw")

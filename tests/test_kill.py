@@ -187,5 +187,5 @@ def test_a_second_process_is_refused_and_an_interruption_says_how_to_continue(
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     again = " ".join(["limbeck", "run", "digits", *OPTIONS, "--out", str(out)])
-    assert said == f"\nstopped. Nothing is lost: type `{again}` to continue.\n"
+    assert said == f"\nstopped. What was finished and the last checkpoint are kept; type `{again}` to continue.\n"
     assert not list(out.rglob(".*.part"))

@@ -23,6 +23,7 @@ from limbeck.planning import Stage, _Planner, plan
 from limbeck.recipes import Recipe, Training, Weights
 from limbeck.training import Job
 
+STAGE = Stage("student distilled, answers stored", "alexnet_cifar x0.125", 1000, 10, 3, speed=500, start=2)
 QUIET = Console(quiet=True, file=io.StringIO())
 
 
@@ -65,9 +66,9 @@ def test_the_command_tells_time_and_disk_and_leaves_nothing(
         ["student distilled, teacher asked", "nin_cifar x0.0625", "88 x 2"],
         ["student distilled, answers stored", "nin_cifar x0.0625", "88 x 2"],
         ["student distilled, evaluated", "nin_cifar x0.0625", "136 x 2"],
-        ["in all", rows[-1][1], ""],
+        [rows[-1][0], "", ""],
     ]
-    assert re.fullmatch(r"up to \d+\.\d MB of disk", rows[-1][1])
+    assert re.fullmatch(r"in all, with up to \d+\.\d MB of disk", rows[-1][0])
     assert all(float(row[3].replace(",", "")) > 0 for row in rows[:-1])
     assert all(row[4].endswith(" s") for row in rows)
     assert splits_read == ["train"]
@@ -75,6 +76,29 @@ def test_the_command_tells_time_and_disk_and_leaves_nothing(
     assert not list((tmp_path / "temporary").iterdir())
     assert torch.equal(torch.get_rng_state(), before)
     assert all(job.train.epochs == 2 for job in measured)
+
+
+@pytest.mark.parametrize(
+    ("columns", "headings"),
+    [
+        (60, ["time"]),
+        (80, ["pictures x epochs x seeds", "time"]),
+        (110, ["network", "pictures x epochs x seeds", "time"]),
+        (120, ["network", "pictures x epochs x seeds", "images/s", "time"]),
+    ],
+)
+def test_columns_are_left_out_where_the_terminal_is_narrow(
+    tiny: Recipe, capsys: Any, monkeypatch: pytest.MonkeyPatch, columns: int, headings: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(_Planner, "work", lambda planner: planner.stages.append(STAGE))
+    assert main(["run", "tiny", "--dry-run", "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= columns
+    heading, row, end = ([cell.strip() for cell in re.split("[│┃]", line)[1:-1]] for line in said.splitlines()[2:7:2])
+    assert heading == ["", *headings]
+    assert (row[0], row[-1]) == (STAGE.title, "1 min 6 s")
+    assert (end[0][:17], end[-1]) == ("in all, with up t", "1 min 6 s")
 
 
 def test_it_says_what_it_does(tiny: Recipe, capsys: Any) -> None:

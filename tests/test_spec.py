@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from limbeck.errors import LimbeckError
-from limbeck.spec import Family, Spec
+from limbeck.spec import Family, Spec, SpecError
 
 
 class Inner(Spec):
@@ -76,6 +76,18 @@ def test_numbers_are_finite(value: float) -> None:
 def test_a_value_of_another_type() -> None:
     with pytest.raises(LimbeckError, match=r"^Inner\.depth = 'deep' is not possible: should be a valid integer"):
         Inner(depth="deep")
+
+
+def test_the_faults_one_by_one() -> None:
+    with pytest.raises(SpecError) as caught:
+        Inner(**{"depth": -1, "rate": "fast", "names": ("a", 5), "dept": 3})
+    assert [(fault.field, fault.said) for fault in caught.value.faults] == [
+        ("depth", "should be greater than or equal to 0"),
+        ("rate", "should be a valid number"),
+        ("names", "should be a valid string"),
+        ("dept", "there is no such field. Did you mean 'depth'? Known: depth, rate, names"),
+    ]
+    assert str(caught.value) == "\n".join(fault.line for fault in caught.value.faults)
 
 
 def test_the_place_within_a_list() -> None:

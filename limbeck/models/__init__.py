@@ -6,6 +6,6 @@ from limbeck.models.alexnet import AlexNet
 from limbeck.models.catalogue import CATALOGUE, Entry, build, find
 from limbeck.models.nin import CIFARNIN
 from limbeck.models.normalised import Normalised
-from limbeck.models.tables import summary, tables
+from limbeck.models.tables import listing, summary, tables
 
-__all__ = ["CATALOGUE", "CIFARNIN", "AlexNet", "Entry", "Normalised", "build", "find", "summary", "tables"]
+__all__ = ["CATALOGUE", "CIFARNIN", "AlexNet", "Entry", "Normalised", "build", "find", "listing", "summary", "tables"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Sequence
 
 import torch
 import torchinfo
 from torch import nn
 
-from limbeck.models.catalogue import build, find
+from limbeck.models.catalogue import CATALOGUE, build, find
 
 
 def summary(
@@ -54,3 +56,13 @@ def tables(names: Sequence[str], *, num_classes: int = 10, in_channels: int = 3,
     headings = [f"{name}: {find(name).description}" for name in names]
     texts = [str(summary(name, num_classes=num_classes, in_channels=in_channels, width=width)) for name in names]
     return "\n\n".join(f"{heading}\n{text}" for heading, text in zip(headings, texts, strict=True))
+
+
+def listing() -> str:
+    """The models of the catalogue, one line each, and how to see the layers of one; as wide as the terminal."""
+    width, longest = shutil.get_terminal_size().columns, max(map(len, CATALOGUE))
+    lines = [
+        textwrap.fill(f"{name:{longest}}  {entry.description}", width, subsequent_indent=" " * (longest + 2))
+        for name, entry in CATALOGUE.items()
+    ]
+    return "\n".join([*lines, "", f"Type `limbeck summary {next(iter(CATALOGUE))}` for the layers of one."])

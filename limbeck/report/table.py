@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich import box
-from rich.table import Table
 
-from limbeck.console import duration
+from limbeck.console import FittingTable, duration
 from limbeck.data import Status
 
 
-def result_table(results: dict[str, Any], title: str | None = None) -> Table:
-    """Accuracy of every role on every set, and what the teacher was worth; 80 columns hold a held-out and a test set.
+def result_table(results: dict[str, Any], title: str | None = None) -> FittingTable:
+    """Accuracy of every role on every set, and what the teacher was worth; 80 columns hold a held-out and a test set;
+    on fewer, columns are left out.
 
     Args:
         results: the content of a results.json.
@@ -23,11 +23,17 @@ def result_table(results: dict[str, Any], title: str | None = None) -> Table:
     seeds = len({network["seed"] for network in results["networks"]} - {None})
     spread = f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed" if seeds else "one network"
     title = f"{title or results['recipe']['name']}: accuracy in %, {spread}"
-    table = Table(
+    captions = [f"{absent['what']}: not measured." for absent in results["not_measured"]]
+    table = FittingTable(
+        "trained in",
+        "weights",
+        "network",
         title=title,
+        caption=" ".join(captions) or None,
         min_width=min(len(title), 80),
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        show_edge=False,
         collapse_padding=True,
         title_justify="left",
         caption_justify="left",
@@ -35,13 +41,13 @@ def result_table(results: dict[str, Any], title: str | None = None) -> Table:
     sizes = {(m["dataset"], m["split"]): m["n"] for m in results["measurements"]}
     sets = list(results["summary"])
     for heading in ("", "network"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("weights", justify="right", overflow="fold")
+        table.add_column(heading)
+    table.add_column("weights", "right")
     for name in sets:
         dataset, _, split = name.partition("/")
         what = "held out" if split == "holdout" else split or "test"
-        table.add_column(f"{dataset}\n{what} ({sizes[dataset, split or 'test']:,})", justify="right", overflow="fold")
-    table.add_column("trained in", justify="right", overflow="fold")
+        table.add_column(f"{dataset}\n{what}\n({sizes[dataset, split or 'test']:,})", "right")
+    table.add_column("trained in", "right")
     for role in ("teacher", "alone", "distilled", "network"):
         portraits = [network for network in results["networks"] if network["role"] == role]
         if not portraits:
@@ -58,18 +64,16 @@ def result_table(results: dict[str, Any], title: str | None = None) -> Table:
     if any(gains):
         table.add_section()
         table.add_row("gain", "paired", "", *map(_points, gains), "")
-    for absent in results["not_measured"]:
-        table.caption = f"{table.caption or ''}{absent['what']}: not measured. ".lstrip()
     return table
 
 
-def data_table(statuses: Sequence[Status]) -> Table:
+def data_table(statuses: Sequence[Status]) -> FittingTable:
     """The data sets, and whether they are here."""
-    table = Table()
+    table = FittingTable("classes", "folder", "what it is", "download", "pictures")
     for heading in ("data set", "what it is", "classes", "pictures", "download", "state", "folder"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, prose=heading == "what it is")
     for status in statuses:
-        counts = ", ".join(f"{count:,} {split}" for split, count in status.counts.items())
+        counts = "\n".join(f"{count:,} {split}" for split, count in status.counts.items())
         size = f"{status.download / 1e6:,.0f} MB" if status.download else "none"
         table.add_row(
             status.name, status.description, str(status.classes), counts, size, status.state, str(status.folder or "")

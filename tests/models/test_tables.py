@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from limbeck.errors import LimbeckError
-from limbeck.models import build, summary, tables
+from limbeck.models import CATALOGUE, build, listing, summary, tables
 
 # Layer, depth-idx, output shape and parameters, in the document's order and notation.
 DOCUMENT = {
@@ -156,3 +156,14 @@ def test_the_unit_of_the_mult_adds_follows_their_number() -> None:
 def test_an_unknown_name_is_refused_before_any_table() -> None:
     with pytest.raises(LimbeckError, match=r"unknown model 'nim_cifar'\. Did you mean 'nin_cifar'\?"):
         tables(["alexnet_cifar", "nim_cifar"])
+
+
+def test_the_listing_has_a_line_for_each_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    lines = listing().splitlines()
+    assert lines[1] == "nin_cifar          Network in Network for 32-pixel pictures, the lab's student"
+    assert len(lines) == len(CATALOGUE) + 2
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = listing().splitlines()
+    assert max(map(len, lines)) <= 60
+    assert lines[1].startswith(" " * 19)
