@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from limbeck.errors import LimbeckError, unknown
+from limbeck.objectives import CrossEntropy, Sum
 from limbeck.recipes import Weights
 from limbeck.spec import Family, Spec
 
@@ -94,13 +95,19 @@ def candidates(annotation: Any) -> Candidates:
     named: Candidates = {"weights": Weights} if Weights in kinds else {}
     for kind in kinds:
         if issubclass(kind, Family):
-            named |= kind.members()
+            named |= {name: member for name, member in kind.members().items() if _stands_alone(member)}
     return {**named, "none": None} if named and type(None) in kinds else named
 
 
+def _stands_alone(kind: type[Spec]) -> bool:
+    """Whether the name says enough: no field has to be given."""
+    return not any(field.is_required() for field in kind.model_fields.values())
+
+
 def names(known: Candidates) -> list[str]:
-    """What may be typed for each candidate."""
-    return [FILE if kind is Weights else name for name, kind in known.items()]
+    """What may be typed for each candidate, in alphabetical order but for none, which is last."""
+    typed = [FILE if kind is Weights else name for name, kind in known.items()]
+    return sorted(typed, key=lambda name: (name == "none", name))
 
 
 def _value(spec: Any, changes: Mapping[str, Any], path: str) -> Any:
@@ -128,6 +135,9 @@ def _named(option: str, name: str, known: Candidates, now: Any) -> Spec | None:
         raise LimbeckError(f"{option} needs a name. Known: {', '.join(names(known))}. Type {option} {names(known)[0]}")
     if Weights in known.values() and (name.endswith(".safetensors") or Path(name).is_dir()):
         return Weights(path=_weights(option, Path(name)))
+    if "+" in name and CrossEntropy in known.values():
+        terms = [_named(option, term, known, None) for term in name.split("+")]
+        return Sum(terms=terms, weights=[1] * len(terms))
     if name not in names(known):
         what = option.rpartition(".")[2].removeprefix("--")
         raise LimbeckError(f"{option} {name}: {unknown(what, name, names(known))}")

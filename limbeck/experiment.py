@@ -129,7 +129,8 @@ class Experiment:
 
     def _rehearse(self, how: Training) -> None:
         index = torch.arange(min(_REHEARSED, how.train.batch_size), device=self.engine.device)
-        with own.blamed(how), torch.random.fork_rng(devices=self.engine.generators()):
+        memory = _enough_memory(f"a student's first pictures ({how.student.title()})", how.train)
+        with own.blamed(how), memory, torch.random.fork_rng(devices=self.engine.generators()):
             views = make_views(self.pictures.fetch(index), index, how.views, self.recipe.protocol.view_seed, epoch=0)
             how.train.optimizer.build([nn.Parameter(torch.zeros(1))])
             networks = [self.fresh(how.student)]

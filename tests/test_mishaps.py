@@ -308,7 +308,8 @@ def test_too_little_memory(
     else:
         monkeypatch.setattr("limbeck.objectives.kd.CrossEntropy.forward", cause)
     message = fails("run", "tiny", "--quiet")
-    assert message.startswith("error: out of memory in teacher (alexnet_cifar x0.0625): ")
+    where_at = "a student's first pictures (nin_cifar" if where == "build" else "teacher (alexnet_cifar"
+    assert message.startswith(f"error: out of memory in {where_at} x0.0625): ")
     assert said in message
     assert "Lower its batch_size (now 32) or chunk (now 2), raise accumulate (now 1), or narrow the network" in message
     assert "--teacher.train.batch-size" in message

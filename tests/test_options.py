@@ -12,7 +12,7 @@ from limbeck.arguments import options
 from limbeck.data.views import AutoAugment, RandAugment, TrivialAugment, Views
 from limbeck.errors import LimbeckError
 from limbeck.models.model import Model
-from limbeck.objectives import KD, CrossEntropy
+from limbeck.objectives import DIST, KD, RKD, CrossEntropy, Sum
 from limbeck.options import EvaluateOptions, RunOptions, describe, parse, parse_evaluate, parse_run, sketch
 from limbeck.recipes import CATALOGUE, Recipe, Training, Weights
 from limbeck.spec import Spec
@@ -120,6 +120,14 @@ class TestChoices:
             temperature=9
         )
 
+    def test_a_sum_of_objectives(self) -> None:
+        assert parsed("--objective", "kd+rkd+dist").objective == Sum(terms=(KD(), RKD(), DIST()), weights=(1, 1, 1))
+        assert parsed("--objective=kd+crd").objective.needs_teacher
+        assert refusal("--objective", "kd+rdk").startswith(
+            "--objective rdk: unknown objective 'rdk'. Did you mean 'rkd'?"
+        )
+        assert " sum," not in refusal("--objective", "sums")
+
     def test_the_objective_and_its_fields(self) -> None:
         recipe = parsed(
             "--objective", "kd", "--objective.temperature", "2", recipe=PLAIN.with_(objective=CrossEntropy())
@@ -210,11 +218,11 @@ class TestChoices:
         [
             (
                 "--objective kdd",
-                "--objective kdd: unknown objective 'kdd'. Did you mean 'kd'? Known: cross_entropy, double_softmax, ",
+                "--objective kdd: unknown objective 'kdd'. Did you mean 'kd'? Known: ab, attention, cc, ",
             ),
             (
                 "--objective none",
-                "--objective none: unknown objective 'none'. Known: cross_entropy, double_softmax, ",
+                "--objective none: unknown objective 'none'. Known: ab, attention, cc, crd, cross_entropy, ",
             ),
             (
                 "--train.optimizer adam",
@@ -226,9 +234,9 @@ class TestChoices:
                 "Known: autoaugment, none, randaugment, trivialaugment.",
             ),
             ("--teacher alexnet", "--teacher alexnet: unknown teacher 'alexnet'. Known: FILE.safetensors, none."),
-            ("--logits cached", "--logits cached: unknown logits 'cached'. Known: in_train_mode, live, stored."),
+            ("--logits cached", "--logits cached: unknown logits 'cached'. Known: in_train_mode, live, none, stored."),
             *(
-                (words, "--train.optimizer needs a name. Known: sgd, adamw. Type --train.optimizer sgd")
+                (words, "--train.optimizer needs a name. Known: adamw, sgd. Type --train.optimizer adamw")
                 for words in ("--train.optimizer", "--train.optimizer --quiet", "--train.optimizer=")
             ),
         ],
@@ -358,8 +366,8 @@ class TestTheRecipesName:
         assert "shown with what the recipe cifar10_cpu has." in capsys.readouterr().out
 
     def test_an_unknown_option_before_it_is_what_is_refused(self) -> None:
-        with pytest.raises(LimbeckError, match=r"^--objective\.beta: there is no such option"):
-            parse_run(["--objective.beta", "3", "cifar10"], "")
+        with pytest.raises(LimbeckError, match=r"^--objective\.beth: there is no such option"):
+            parse_run(["--objective.beth", "3", "cifar10"], "")
 
     def test_a_runs_folder_is_continued(self, run: Path) -> None:
         assert parse_run(["runs/x", "--quiet"], "") == (PLAIN, RunOptions(out=Path("runs/x"), quiet=True))
@@ -460,11 +468,10 @@ class TestHelp:
     ) -> None:
         text = " ".join(self.help(capsys).split())
         for said in (
-            "--objective NAME Knowledge distillation (Hinton, Vinyals, Dean 2015): labels · cross-entropy + weight · "
-            "T² · KL. One of: cross_entropy, kd,",
-            "(now: kd) --objective.temperature FLOAT",
-            "--train.optimizer NAME sgd or adamw. One of: sgd, adamw. (now: sgd)",
-            "--views.policy NAME A policy's name, or none. One of: randaugment, autoaugment, trivialaugment, none. "
+            "--objective NAME What is learned; several, joined by +, are added up. One of: ab, attention, cc,",
+            "(now: kd) --objective.weight FLOAT",
+            "--train.optimizer NAME sgd or adamw. One of: adamw, sgd. (now: sgd)",
+            "--views.policy NAME A policy's name, or none. One of: autoaugment, randaugment, trivialaugment, none. "
             "(now: none)",
             "--teacher NAME Who labels the views; none: nobody. One of: FILE.safetensors, none. (now: trained as this "
             "recipe says)",

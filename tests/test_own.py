@@ -157,7 +157,7 @@ def test_an_edited_objective_is_never_answered_with_the_old_result(
         (returning("{3: student.logits.mean()}"), "forward returned a dictionary with the name 3, which is no text. "),
         (returning("{'a': torch.zeros(())}"), "forward returned losses that do not depend on student.logits. "),
         ("    pass\n", "has no forward. "),
-        ("    def build(self, known):\n        return torch.nn.Identity\n", "build returned type <class 'torch.nn.modules."),
+        (
             "    def build(self, known=None):\n        return torch.nn.Identity\n",
             "build returned type <class 'torch.nn.modules.",
         ),

@@ -6,11 +6,10 @@ teacher's outputs can be stored and replayed, and a run can continue exactly whe
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field, SerializeAsAny
 from torch import Tensor
 from torchvision.transforms import v2
@@ -33,7 +32,7 @@ class Policy(Family):
 class RandAugment(Policy):
     """RandAugment (Cubuk, Zoph, Shlens, Le, CVPR Workshops 2020), from torchvision."""
 
-    name: Annotated[Literal["randaugment"], tyro.conf.Suppress] = "randaugment"
+    name: Literal["randaugment"] = "randaugment"
     operations: int = Field(2, ge=1, le=10, description="Operations applied one after another.")
     magnitude: int = Field(9, ge=0, le=30, description="Strength of every operation, 0 to 30.")
 
@@ -45,7 +44,7 @@ class RandAugment(Policy):
 class AutoAugment(Policy):
     """AutoAugment (Cubuk, Zoph, Mane, Vasudevan, Le, CVPR 2019), from torchvision."""
 
-    name: Annotated[Literal["autoaugment"], tyro.conf.Suppress] = "autoaugment"
+    name: Literal["autoaugment"] = "autoaugment"
     learned_on: Literal["cifar10", "imagenet", "svhn"] = Field("cifar10", description="Data the policy was learned on.")
 
     def build(self) -> v2.Transform:
@@ -56,7 +55,7 @@ class AutoAugment(Policy):
 class TrivialAugment(Policy):
     """TrivialAugmentWide (Müller, Hutter, ICCV 2021), from torchvision."""
 
-    name: Annotated[Literal["trivialaugment"], tyro.conf.Suppress] = "trivialaugment"
+    name: Literal["trivialaugment"] = "trivialaugment"
 
     def build(self) -> v2.Transform:
         """The torchvision transform."""

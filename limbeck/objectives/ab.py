@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -58,7 +57,7 @@ class AB(Featured):
     The authors train with it before the labels; here both are learned together.
     """
 
-    name: Annotated[Literal["ab"], tyro.conf.Suppress] = "ab"
+    name: Literal["ab"] = "ab"
     where: ClassVar[Where] = "rectifiers"
     margin: float = Field(1.0, gt=0, description="How far beyond 0 the student must be.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -52,7 +51,7 @@ def attention(maps: Tensor) -> Tensor:
 class AttentionTransfer(Featured):
     """Attention transfer (Zagoruyko and Komodakis, ICLR 2017): the sum over stages."""
 
-    name: Annotated[Literal["attention"], tyro.conf.Suppress] = "attention"
+    name: Literal["attention"] = "attention"
     weight: float = Field(1000.0, ge=0, description="Weight of the teacher's term.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -111,7 +110,7 @@ def _kernel(features: Tensor, gamma: float, order: int) -> Tensor:
 class CC(Featured):
     """Correlation congruence (Peng et al., ICCV 2019), in RepDistiller's form, between learned embeddings."""
 
-    name: Annotated[Literal["cc"], tyro.conf.Suppress] = "cc"
+    name: Literal["cc"] = "cc"
     where: ClassVar[Where] = "embedding"
     weight: float = Field(0.02, ge=0, description="Weight of the teacher's term.")
     width: int = Field(128, ge=1, description="Of the embeddings.")

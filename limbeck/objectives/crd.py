@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -183,7 +182,7 @@ class CRD(Featured):
     both sides' loss. Labelled pictures of two classes or more are needed.
     """
 
-    name: Annotated[Literal["crd"], tyro.conf.Suppress] = "crd"
+    name: Literal["crd"] = "crd"
     where: ClassVar[Where] = "embedding"
     weight: float = Field(0.8, ge=0, description="Weight of the teacher's term.")
     width: int = Field(128, ge=1, description="Of the embeddings.")

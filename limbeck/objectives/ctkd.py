@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -94,7 +93,7 @@ def reversal_weight(epoch: Tensor | float, epochs: float = 10.0) -> Tensor:
 class CTKD(Taught):
     """Curriculum temperature (Li et al., AAAI 2023): `ctkd_loss` at a learned T."""
 
-    name: Annotated[Literal["ctkd"], tyro.conf.Suppress] = "ctkd"
+    name: Literal["ctkd"] = "ctkd"
     weight: float = Field(0.9, ge=0, description="Weight of the teacher's term.")
     labels: float = Field(0.1, ge=0, description="Weight of the labels' term.")
     lowest: float = Field(1.0, gt=0, description="Lowest temperature.")

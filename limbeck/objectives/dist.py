@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -74,7 +73,7 @@ def _centred(values: Tensor, dim: int) -> Tensor:
 class DIST(Taught):
     """Distillation from a stronger teacher (Huang et al., NeurIPS 2022): `dist_loss`."""
 
-    name: Annotated[Literal["dist"], tyro.conf.Suppress] = "dist"
+    name: Literal["dist"] = "dist"
     weight: float = Field(2.0, ge=0, description="Weight of the teacher's term.")
     temperature: float = Field(4.0, gt=0, description="Softens both networks' probabilities; above 0.")
     beta: float = Field(1.0, ge=0, description="Weight of the relations between classes.")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -108,7 +107,7 @@ def _label_or_not(logits: Tensor, is_label: Tensor) -> Tensor:
 class DKD(Taught):
     """Decoupled distillation (Zhao et al., CVPR 2022): warm-up · `dkd_loss`."""
 
-    name: Annotated[Literal["dkd"], tyro.conf.Suppress] = "dkd"
+    name: Literal["dkd"] = "dkd"
     temperature: float = Field(4.0, gt=0, description="Softens both networks' probabilities; above 0.")
     alpha: float = Field(1.0, ge=0, description="Weight of the part on the label.")
     beta: float = Field(8.0, ge=0, description="Weight of the part on the other classes; published: 8, 6 or 2 by pair.")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -182,7 +181,7 @@ class FactorTransfer(Featured):
     student. No gradient of its own target reaches the student, nor the student's the paraphraser.
     """
 
-    name: Annotated[Literal["factor"], tyro.conf.Suppress] = "factor"
+    name: Literal["factor"] = "factor"
     where: ClassVar[Where] = "last"
     weight: float = Field(200.0, ge=0, description="Weight of the teacher's term.")
     rate: float = Field(0.5, gt=0, description="Channels of the factor, as a share of the teacher's.")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -45,7 +44,7 @@ class FitNet(Featured):
     The student's map is brought to the teacher's shape by a learned adapter.
     """
 
-    name: Annotated[Literal["fitnet"], tyro.conf.Suppress] = "fitnet"
+    name: Literal["fitnet"] = "fitnet"
     where: ClassVar[Where] = "middle"
     weight: float = Field(100.0, ge=0, description="Weight of the teacher's term.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")

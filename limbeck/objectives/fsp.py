@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -78,7 +77,7 @@ class FSP(Featured):
     convolution. The paper trains with it before the labels; here both are learned together.
     """
 
-    name: Annotated[Literal["fsp"], tyro.conf.Suppress] = "fsp"
+    name: Literal["fsp"] = "fsp"
     weight: float = Field(50.0, ge=0, description="Weight of the teacher's term.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -16,7 +15,7 @@ from limbeck.objectives.outputs import Batch, Outputs
 class CrossEntropy(Objective):
     """Labels alone: what a network learns without a teacher."""
 
-    name: Annotated[Literal["cross_entropy"], tyro.conf.Suppress] = "cross_entropy"
+    name: Literal["cross_entropy"] = "cross_entropy"
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread evenly over all classes.")
 
     def forward(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
@@ -26,7 +25,7 @@ class CrossEntropy(Objective):
 class KD(Taught):
     """Knowledge distillation (Hinton, Vinyals, Dean 2015): labels · cross-entropy + weight · T² · KL."""
 
-    name: Annotated[Literal["kd"], tyro.conf.Suppress] = "kd"
+    name: Literal["kd"] = "kd"
     weight: float = Field(0.9, ge=0, description="Weight of the teacher's term.")
     labels: float = Field(0.1, ge=0, description="Weight of the labels' term.")
     temperature: float = Field(4.0, gt=0, description="Softens both networks' probabilities; above 0.")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -39,7 +38,7 @@ def logit_mse_loss(student: Tensor, teacher: Tensor, form: Literal["mean", "pape
 class LogitMSE(Taught):
     """Regression on the teacher's logits (Ba and Caruana, NeurIPS 2014): squares."""
 
-    name: Annotated[Literal["logit_mse"], tyro.conf.Suppress] = "logit_mse"
+    name: Literal["logit_mse"] = "logit_mse"
     form: Literal["mean", "paper"] = Field("mean", description="The mean over all elements, or the paper's sum.")
 
     def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -123,7 +122,7 @@ def _lower_half(values: Tensor) -> Tensor:
 class MLLD(Taught):
     """Multi-level logit distillation (Jin, Wang and Lin, CVPR 2023) of one view: loss."""
 
-    name: Annotated[Literal["mlld"], tyro.conf.Suppress] = "mlld"
+    name: Literal["mlld"] = "mlld"
     temperatures: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (2.0, 3.0, 4.0, 5.0, 6.0), min_length=1, description="The loss is the sum over them."
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -54,7 +53,7 @@ def nkd_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: floa
 class NKD(Taught):
     """Normalised distillation (Yang et al., ICCV 2023): `nkd_loss`."""
 
-    name: Annotated[Literal["nkd"], tyro.conf.Suppress] = "nkd"
+    name: Literal["nkd"] = "nkd"
     temperature: float = Field(1.0, gt=0, description="Softens both networks' probabilities; above 0.")
     gamma: float = Field(1.5, ge=0, description="Weight of the other classes; the authors' CIFAR-100: T 3, gamma 3.5.")
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -54,7 +53,7 @@ def _mean_kernel(one: Tensor, other: Tensor) -> Tensor:
 class NST(Featured):
     """Neuron selectivity transfer (Huang and Wang 2017): the sum over stages."""
 
-    name: Annotated[Literal["nst"], tyro.conf.Suppress] = "nst"
+    name: Literal["nst"] = "nst"
     weight: float = Field(50.0, ge=0, description="Weight of the teacher's term.")
 
     def learned(self, known: Known) -> nn.Module:

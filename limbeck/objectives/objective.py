@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Annotated, Literal, Self
 
 import torch
-import tyro
 from pydantic import Field, SerializeAsAny, model_validator
 from torch import Tensor, nn
 
@@ -100,7 +99,7 @@ AnyObjective = SerializeAsAny[Objective]
 class Sum(Objective):
     """The weighted sum of some objectives. Terms of the same name are added up."""
 
-    name: Annotated[Literal["sum"], tyro.conf.Suppress] = "sum"
+    name: Literal["sum"] = "sum"
     terms: tuple[AnyObjective, ...] = Field(min_length=1, description="The objectives.")
     weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(description="The weight of each.")
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -66,7 +65,7 @@ class OFA(Featured):
     logits teach each of them.
     """
 
-    name: Annotated[Literal["ofa"], tyro.conf.Suppress] = "ofa"
+    name: Literal["ofa"] = "ofa"
     temperature: float = Field(1.0, gt=0, description="Softens both networks' probabilities; above 0.")
     eps: float = Field(1.0, gt=0, description="Above 1 a teacher that is sure of the label counts for more.")
     heads: bool = Field(True, description="Whether the student's stages are taught as well.")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -127,7 +126,7 @@ class OFD(Featured):
     Margins come from the teacher's batch normalisation before the rectifier; where there is none, from the first batch.
     """
 
-    name: Annotated[Literal["ofd"], tyro.conf.Suppress] = "ofd"
+    name: Literal["ofd"] = "ofd"
     where: ClassVar[Where] = "rectifiers"
     weight: float = Field(0.001, ge=0, description="Weight of the teacher's term.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -56,7 +55,7 @@ def _neighbours(features: Tensor, form: str) -> Tensor:
 class PKT(Featured):
     """Probabilistic knowledge transfer (Passalis and Tefas, ECCV 2018): `pkt_loss`."""
 
-    name: Annotated[Literal["pkt"], tyro.conf.Suppress] = "pkt"
+    name: Literal["pkt"] = "pkt"
     where: ClassVar[Where] = "embedding"
     weight: float = Field(30000.0, ge=0, description="Weight of the teacher's term.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")

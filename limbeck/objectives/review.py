@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -152,7 +151,7 @@ def _resized(maps: Tensor, size: list[int]) -> Tensor:
 class ReviewKD(Featured):
     """Knowledge review (Chen et al., CVPR 2021): `hcl_loss` summed over the stages."""
 
-    name: Annotated[Literal["review"], tyro.conf.Suppress] = "review"
+    name: Literal["review"] = "review"
     weight: float = Field(5.0, ge=0, description="Weight of the teacher's term.")
     width: int | None = Field(
         None, ge=1, description="Channels inside; none: as many as the deepest map has, at most 512."

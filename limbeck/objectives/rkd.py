@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -104,7 +103,7 @@ def _angles(rows: Tensor) -> Tensor:
 class RKD(Featured):
     """Relational distillation (Park et al., CVPR 2019): (distances and angles)."""
 
-    name: Annotated[Literal["rkd"], tyro.conf.Suppress] = "rkd"
+    name: Literal["rkd"] = "rkd"
     where: ClassVar[Where] = "embedding"
     distance: float = Field(25.0, ge=0, description="Weight of the distances' part.")
     angle: float = Field(50.0, ge=0, description="Weight of the angles' part; it takes memory as the cube of a batch.")

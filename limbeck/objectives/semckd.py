@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -160,7 +159,7 @@ def _projection(student: int, teacher: int) -> nn.Sequential:
 class SemCKD(Featured):
     """Semantic calibration (Chen et al., AAAI 2021): every stage of the student learns from all of the teacher's."""
 
-    name: Annotated[Literal["semckd"], tyro.conf.Suppress] = "semckd"
+    name: Literal["semckd"] = "semckd"
     weight: float = Field(400.0, ge=0, description="Weight of the teacher's term.")
 
     def learned(self, known: Known) -> nn.Module:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -58,7 +57,7 @@ def unit_rows(rows: Tensor) -> Tensor:
 class SP(Featured):
     """Similarity-preserving distillation (Tung and Mori, ICCV 2019): the last stage's."""
 
-    name: Annotated[Literal["sp"], tyro.conf.Suppress] = "sp"
+    name: Literal["sp"] = "sp"
     where: ClassVar[Where] = "last"
     weight: float = Field(3000.0, ge=0, description="Weight of the teacher's term.")
 

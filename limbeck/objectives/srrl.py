@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -81,7 +80,7 @@ class SRRL(Featured):
     own classifier.
     """
 
-    name: Annotated[Literal["srrl"], tyro.conf.Suppress] = "srrl"
+    name: Literal["srrl"] = "srrl"
     where: ClassVar[Where] = "embedding"
 
     def learned(self, known: Known) -> nn.Module:

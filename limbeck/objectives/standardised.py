@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Annotated, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Concatenate, Literal, ParamSpec, TypeVar
 
-import tyro
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -70,7 +69,7 @@ class Standardised(Taught):
     The labels' term, with the weight that `of` gives it, keeps the logits as they are.
     """
 
-    name: Annotated[Literal["standardised"], tyro.conf.Suppress] = "standardised"
+    name: Literal["standardised"] = "standardised"
     labels: float = Field(0.0, ge=0, description="Weight of the labels' term.")
     of: AnyObjective = Field(
         KD(temperature=2, weight=9, labels=0.1), description="What is computed on standardised logits."

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -19,7 +18,7 @@ class TfKD(Taught):
     A control for what a teacher is worth: it softens targets as a teacher does, and knows nothing.
     """
 
-    name: Annotated[Literal["tf_kd"], tyro.conf.Suppress] = "tf_kd"
+    name: Literal["tf_kd"] = "tf_kd"
     weight: float = Field(0.1, ge=0, description="Weight of the virtual teacher's term.")
     labels: float = Field(0.9, ge=0, description="Weight of the labels' term.")
     temperature: float = Field(20.0, gt=0, description="Softens the virtual teacher's probabilities; above 0.")

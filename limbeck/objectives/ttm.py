@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -74,7 +73,7 @@ def _matching(student: Tensor, teacher: Tensor, gamma: float) -> tuple[Tensor, T
 class TTM(Taught):
     """Transformed teacher matching (Zheng and Yang, ICLR 2024): `ttm_loss`."""
 
-    name: Annotated[Literal["ttm"], tyro.conf.Suppress] = "ttm"
+    name: Literal["ttm"] = "ttm"
     weight: float = Field(45.0, ge=0, description="Weight of the teacher's term.")
     gamma: float = Field(0.1, gt=0, description="Power of the teacher's probabilities; 1 / a temperature.")
 
@@ -85,7 +84,7 @@ class TTM(Taught):
 class WTTM(TTM):
     """Weighted transformed teacher matching (Zheng and Yang, ICLR 2024): a picture counts as its teacher is unsure."""
 
-    name: Annotated[Literal["wttm"], tyro.conf.Suppress] = "wttm"  # type: ignore[assignment]
+    name: Literal["wttm"] = "wttm"  # type: ignore[assignment]
 
     def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
         return wttm_loss(student.logits, teacher.logits, self.gamma)

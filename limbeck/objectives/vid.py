@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -107,7 +106,7 @@ class Variational(nn.Module):
 class VID(Featured):
     """Variational information distillation (Ahn et al., CVPR 2019): sum over stages."""
 
-    name: Annotated[Literal["vid"], tyro.conf.Suppress] = "vid"
+    name: Literal["vid"] = "vid"
     variance: float = Field(5.0, gt=0, description="σ² at the start; it is learned.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -53,7 +52,7 @@ def wsld_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: flo
 class WSLD(Taught):
     """Weighted soft labels (Zhou et al., ICLR 2021): `wsld_loss`."""
 
-    name: Annotated[Literal["wsld"], tyro.conf.Suppress] = "wsld"
+    name: Literal["wsld"] = "wsld"
     weight: float = Field(2.25, ge=0, description="Weight of the teacher's term.")
     temperature: float = Field(4.0, gt=0, description="Softens both networks' probabilities; above 0.")
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch.nn.functional as F
-import tyro
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -26,7 +25,7 @@ class DoubleSoftmax(Taught):
     ten classes, however right the student is. The lab gave it no factor T² and no term for the labels.
     """
 
-    name: Annotated[Literal["double_softmax"], tyro.conf.Suppress] = "double_softmax"
+    name: Literal["double_softmax"] = "double_softmax"
     labels: float = Field(0.0, ge=0, description="Weight of the labels' term.")
     temperature: float = Field(5.0, gt=0, description="Divides both networks' logits; above 0.")
 
@@ -42,7 +41,7 @@ class InTrainMode(Labelling):
     Batch statistics, which the lab's teacher does not have, stay as they are.
     """
 
-    name: Annotated[Literal["in_train_mode"], tyro.conf.Suppress] = "in_train_mode"
+    name: Literal["in_train_mode"] = "in_train_mode"
 
     def build(
         self, network: nn.Module, engine: Engine, folder: Path, pictures: int, taps: tuple[str, ...] = ()

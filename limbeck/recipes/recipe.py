@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from limbeck import own
@@ -85,7 +84,7 @@ class Protocol(Spec):
 class Weights(Spec):
     """A teacher that is already trained."""
 
-    name: Annotated[Literal["weights"], tyro.conf.Suppress] = "weights"
+    name: Literal["weights"] = "weights"
     path: Path = Field(description="A weights.safetensors that limbeck wrote.")
 
 
@@ -106,7 +105,7 @@ class Training(Spec):
     teacher: Teacher | None = Field(None, description="Who labels the views; none: nobody.")
     student: Model = Model(name="nin_cifar")
     train: Train = Train()
-    objective: AnyObjective = CrossEntropy()
+    objective: AnyObjective = Field(CrossEntropy(), description="What is learned; several, joined by +, are added up.")
 
     @model_validator(mode="after")
     def _teacher_where_needed(self) -> Training:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
 from pydantic import SerializeAsAny
 from torch import nn
 
@@ -41,7 +40,7 @@ class Labelling(Family):
 class Live(Labelling):
     """Asks the teacher about every view, in every training."""
 
-    name: Annotated[Literal["live"], tyro.conf.Suppress] = "live"
+    name: Literal["live"] = "live"
 
     def build(
         self, network: nn.Module, engine: Engine, folder: Path, pictures: int, taps: tuple[str, ...] = ()
@@ -52,7 +51,7 @@ class Live(Labelling):
 class Stored(Labelling):
     """Asks the teacher about each view once, and keeps its answers for all seeds, rounded to half precision."""
 
-    name: Annotated[Literal["stored"], tyro.conf.Suppress] = "stored"
+    name: Literal["stored"] = "stored"
 
     def build(
         self, network: nn.Module, engine: Engine, folder: Path, pictures: int, taps: tuple[str, ...] = ()

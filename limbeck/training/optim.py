@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import torch
-import tyro
 from pydantic import Field, SerializeAsAny
 from torch import nn
 
@@ -27,7 +26,7 @@ class Optimizer(Family):
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum, Nesterov's by default."""
 
-    name: Annotated[Literal["sgd"], tyro.conf.Suppress] = "sgd"
+    name: Literal["sgd"] = "sgd"
     lr: float = Field(0.05, gt=0, description="Peak learning rate.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum.")
     nesterov: bool = Field(True, description="Nesterov's momentum.")
@@ -44,7 +43,7 @@ class SGD(Optimizer):
 class AdamW(Optimizer):
     """AdamW (Loshchilov, Hutter, ICLR 2019)."""
 
-    name: Annotated[Literal["adamw"], tyro.conf.Suppress] = "adamw"
+    name: Literal["adamw"] = "adamw"
     lr: float = Field(1e-3, gt=0, description="Peak learning rate.")
     beta1: float = Field(0.9, ge=0, lt=1, description="Decay of the first moment.")
     beta2: float = Field(0.999, ge=0, lt=1, description="Decay of the second moment.")
