@@ -1,0 +1,51 @@
+"""What the documents show works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limbeck import options
+from limbeck.cli import main
+from limbeck.recipes import find
+
+ROOT = Path(__file__).parents[1]
+METHODS = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```(\w+) ?(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCKS = [(language, kind, code) for language, kind, code in BLOCK.findall(METHODS)]
+
+
+def test_the_examples_run_one_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for number, (language, kind, code) in enumerate(BLOCKS):
+        if language != "python" or kind == "recipe":
+            continue
+        if kind == "timm":
+            pytest.importorskip("timm", reason="an example uses timm's models")
+        exec(compile(code, f"example {number} of docs/methods.md", "exec"), names)
+    assert not names["student"].training
+
+
+def test_the_commands_are_understood() -> None:
+    (shell,) = (code for language, _, code in BLOCKS if language == "sh")
+    for line in shell.splitlines():
+        words = shlex.split(line)
+        assert words[:3] == ["limbeck", "run", "digits"]
+        if "--help" not in words:
+            recipe, _ = options.parse(find("digits"), words[3:], "limbeck run digits")
+            assert recipe != find("digits")
+
+
+def test_a_method_of_ones_own_is_short_and_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = (code for _, kind, code in BLOCKS if kind == "recipe")
+    assert len(code.splitlines()) <= 40
+    path = tmp_path / "mine.py"
+    path.write_text(code, encoding="utf-8")
+    words = ["--quiet", "--out", str(tmp_path / "out"), "--protocol.seeds", "0", "--train.epochs", "1"]
+    assert main(["run", str(path), *words, "--teacher.train.epochs", "1"]) == 0
+    assert "distilled" in capsys.readouterr().out
