@@ -56,7 +56,7 @@ def test_the_help_of_run_explains_the_options(capsys: Capture) -> None:
         "--objective.temperature FLOAT": "Softens both networks' probabilities",
         "--teacher.student.width FLOAT": "Multiplies the counts of hidden channels",
         "--dry-run": "Tell the time and the disk",
-        "--fresh": "Throw away what the folder has",
+        "--fresh": "Start over: what the folder has",
     }.items():
         assert re.search(rf"{re.escape(option)} {re.escape(text)}", said), option
 

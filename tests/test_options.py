@@ -461,7 +461,7 @@ class TestHelp:
         assert "--data.tests TEXT ...\n      Test sets; empty: the training set's own. (now: empty)" in text
         assert "--train.optimizer.no-nesterov\n      Nesterov's momentum. (now: on)" in text
         assert "--out PATH|none" in text
-        assert "Throw away what the folder has and start over." in text
+        assert "Start over: what the folder has of an earlier run" in text
 
     def test_what_is_chosen_by_name_has_its_names_meaning_and_present_one(
         self, capsys: pytest.CaptureFixture[str]

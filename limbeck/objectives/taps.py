@@ -168,9 +168,14 @@ class Probe:
 
     def before_relu(self) -> tuple[str, ...]:
         """For each stage, what goes into its last rectifier; the stage's own map where it has none of its size."""
-        found = []
+        found, order = [], list(self.outputs)
         for stage in self.stages():
-            same = [relu for relu in self.relus if self.outputs[relu] == self.outputs[stage]]
+            until = order.index(stage)
+            same = [
+                relu
+                for relu in self.relus
+                if self.outputs[relu] == self.outputs[stage] and order.index(relu) <= until
+            ]
             found.append(f"{same[-1]}{_INPUT}" if same else stage)
         return tuple(found)
 

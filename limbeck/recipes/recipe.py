@@ -201,7 +201,8 @@ class Recipe(Training):
         other files does not count, nor does the text of a file that defines no class.
         """
         texts = sorted({own.source(kind) for kind in own.classes(self)})
-        return hashlib.sha256("\0".join([self.model_dump_json(), *texts]).encode()).hexdigest()[:8]
+        fields = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256("\0".join([fields, *texts]).encode()).hexdigest()[:8]
 
 
 def from_json(text: str, source: str) -> Recipe:
