@@ -17,7 +17,7 @@ UNKNOWN = {
     "run digitz": "error: unknown recipe 'digitz'. Did you mean 'digits'? Known: ",
     "run tiny --student.name nin_cifr": "error: --student.name nin_cifr: unknown model 'nin_cifr'. Did you mean ",
     "run tiny --teacher.student.name resnet": "error: --teacher.student.name resnet: unknown model "
-    "'resnet'. Known: alexnet_cifar, nin_cifar",
+    "'resnet'. Did you mean 'resnet8'? Known: alexnet_cifar, ",
     "run tiny --data.name cifar": "error: --data.name cifar: unknown data set 'cifar'. Did you mean 'cifar10'?",
     "run tiny --data.tests nothing": "error: --data.tests nothing: unknown data set 'nothing'. Known: cifar10",
     "run tiny --objective kdd": "error: --objective kdd: unknown objective 'kdd'. Did you mean 'kd'? Known: ",

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 from limbeck.console import Console
-from limbeck.data import cifar10, cifar10_1, digits
+from limbeck.data import cifar10, cifar10_1, cifar100, digits
 from limbeck.data.dataset import Dataset
 from limbeck.data.entry import Entry, Status
 from limbeck.data.fetch import cache_folder
 from limbeck.errors import unknown
 
-CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in (digits.ENTRY, cifar10.ENTRY, cifar10_1.ENTRY)}
+CATALOGUE: dict[str, Entry] = {
+    entry.name: entry for entry in (digits.ENTRY, cifar10.ENTRY, cifar10_1.ENTRY, cifar100.ENTRY)
+}
 
 
 def load(name: str, split: Literal["train", "test"], console: Console | None = None) -> Dataset:

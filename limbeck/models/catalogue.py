@@ -9,7 +9,11 @@ from torch import nn
 
 from limbeck.errors import LimbeckError, unknown
 from limbeck.models.alexnet import AlexNet
+from limbeck.models.mobilenet import CIFARMobileNetV2
 from limbeck.models.nin import CIFARNIN
+from limbeck.models.resnet import CIFARResNet
+from limbeck.models.shufflenet import CIFARShuffleNetV1, CIFARShuffleNetV2
+from limbeck.models.vgg import CIFARVGG
 from limbeck.models.wide_resnet import WideResNet
 
 
@@ -26,13 +30,38 @@ class Entry(NamedTuple):
     description: str
 
 
+_NARROW, _WIDE = (16, 16, 32, 64), (32, 64, 128, 256)
+_RESNETS = {"resnet8x4": (8, _WIDE), "resnet32x4": (32, _WIDE)}
+_RESNETS |= {f"resnet{depth}": (depth, _NARROW) for depth in (8, 14, 20, 32, 44, 56, 110)}
+_VGGS = {8: (1, 1, 1, 1, 1), 11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+
 CATALOGUE: dict[str, Entry] = {
     "alexnet_cifar": Entry(AlexNet, "AlexNet with a 3x3 stem for 32-pixel pictures, the lab's teacher"),
     "nin_cifar": Entry(CIFARNIN, "Network in Network for 32-pixel pictures, the lab's student"),
     **{
         f"wrn_{depth}_{widen}": Entry(partial(WideResNet, depth, widen), f"wide residual network WRN-{depth}-{widen}")
-        for depth, widen in ((16, 2), (28, 10))
+        for depth, widen in ((16, 1), (16, 2), (28, 10), (40, 1), (40, 2))
     },
+    **{
+        name: Entry(
+            partial(CIFARResNet, channels, 3 * ((depth - 2) // 6,)),
+            f"residual network of {depth} layers and {channels[-1]} channels at its end, for 32-pixel pictures",
+        )
+        for name, (depth, channels) in _RESNETS.items()
+    },
+    "resnet50_cifar": Entry(
+        partial(CIFARResNet, (64, 256, 512, 1024, 2048), (3, 4, 6, 3), True),
+        "ResNet-50 with a 3x3 stem for 32-pixel pictures",
+    ),
+    **{
+        f"vgg{layers}": Entry(
+            partial(CIFARVGG, units), f"VGG of {layers} layers with batch normalisation, for 32-pixel pictures"
+        )
+        for layers, units in _VGGS.items()
+    },
+    "mobilenetv2_half": Entry(CIFARMobileNetV2, "MobileNetV2 at half width for 32-pixel pictures"),
+    "shufflenet_v1": Entry(CIFARShuffleNetV1, "ShuffleNet with three groups for 32-pixel pictures"),
+    "shufflenet_v2": Entry(CIFARShuffleNetV2, "ShuffleNet V2 1x for 32-pixel pictures"),
     "nin_cifar_no_relu": Entry(partial(CIFARNIN, head_relu=False), "Network in Network without the ReLU on its logits"),
 }
 

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 from torch.nn import functional
 
+from limbeck.models.conv_norm import start_kaiming_normal
 from limbeck.models.width import scaled
 
 
@@ -37,9 +38,7 @@ class WideResNet(nn.Module):
         layers.update(norm=nn.BatchNorm2d(before), relu=nn.ReLU(inplace=True))
         self.features = nn.Sequential(layers)
         self.classifier = nn.Linear(before, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        start_kaiming_normal(self)
         nn.init.zeros_(self.classifier.bias)
 
     def forward(self, images: Tensor) -> Tensor:

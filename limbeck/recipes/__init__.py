@@ -2,6 +2,7 @@
 
 from limbeck.recipes.catalogue import CATALOGUE, describe, find
 from limbeck.recipes.cifar10 import cifar10, cifar10_best, cifar10_cpu
+from limbeck.recipes.cifar100 import cifar100, cifar100_fast
 from limbeck.recipes.digits import digits
 from limbeck.recipes.lab3 import lab3
 from limbeck.recipes.recipe import Data, Protocol, Recipe, Training, Weights
@@ -16,6 +17,8 @@ __all__ = [
     "cifar10",
     "cifar10_best",
     "cifar10_cpu",
+    "cifar100",
+    "cifar100_fast",
     "describe",
     "digits",
     "find",

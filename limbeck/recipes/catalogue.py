@@ -13,6 +13,7 @@ from pathlib import Path
 from limbeck import own
 from limbeck.errors import LimbeckError, unknown
 from limbeck.recipes.cifar10 import cifar10, cifar10_best, cifar10_cpu
+from limbeck.recipes.cifar100 import cifar100, cifar100_fast
 from limbeck.recipes.digits import digits
 from limbeck.recipes.lab3 import lab3
 from limbeck.recipes.recipe import Recipe, read_recipe
@@ -22,6 +23,8 @@ CATALOGUE: dict[str, Callable[[], Recipe]] = {
     "cifar10": cifar10,
     "cifar10_best": cifar10_best,
     "cifar10_cpu": cifar10_cpu,
+    "cifar100": cifar100,
+    "cifar100_fast": cifar100_fast,
     "lab3": lab3,
 }
 

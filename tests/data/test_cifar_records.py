@@ -21,6 +21,17 @@ def test_records_are_decoded_plane_by_plane():
     assert images[1, 5, 6, 1] == 200
 
 
+def test_of_two_labels_the_last_one_counts(tiny):
+    records = [bytes([group, kind]) + bytes([kind]) * 3072 for group, kind in ((19, 99), (0, 42), (7, 0))]
+    images, labels = cifar_records.decode([records[0] + records[1], records[2]], labels=2)
+    assert labels.tolist() == [99, 42, 0]
+    assert [set(image.ravel().tolist()) for image in images.numpy()] == [{99}, {42}, {0}]
+    planes = np.full((1, 3072), 99, np.uint8)
+    assert cifar_records.encode(planes, [19], [99]) == records[0]
+    content = tiny.pickled({b"data": planes, b"fine_labels": [99], b"coarse_labels": [19]})
+    assert cifar_records.from_pickle(content, ("coarse_labels", "fine_labels")) == records[0]
+
+
 def test_every_form_gives_the_same_records(tiny):
     package = tiny._package()
     for batch, (name, content) in enumerate(tiny.records.items()):

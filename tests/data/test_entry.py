@@ -156,7 +156,7 @@ def test_status_goes_by_names_and_sizes(tiny, folder):
 
 
 def test_the_catalogue(tmp_path):
-    assert list(data.CATALOGUE) == ["digits", "cifar10", "cifar10_1"]
+    assert list(data.CATALOGUE) == ["digits", "cifar10", "cifar10_1", "cifar100"]
     status = data.status("cifar10")
     assert (status.counts, status.classes, status.state) == ({"train": 50_000, "test": 10_000}, 10, "not fetched")
     assert status.folder == tmp_path / "cache" / "cifar10"
@@ -168,7 +168,7 @@ def test_an_unknown_name(call):
     with pytest.raises(LimbeckError) as caught:
         call("cifar_10")
     assert str(caught.value) == (
-        "unknown data set 'cifar_10'. Did you mean 'cifar10'? Known: cifar10, cifar10_1, digits. "
+        "unknown data set 'cifar_10'. Did you mean 'cifar10'? Known: cifar10, cifar100, cifar10_1, digits. "
         "Type `limbeck data list` to see them."
     )
 
