@@ -27,7 +27,10 @@ class RunOptions(Spec):
     """Options of `limbeck run` that are no part of the recipe."""
 
     out: Path | None = Field(None, description="The run folder; by default runs/<recipe>-<hash>.")
-    fresh: bool = Field(False, description="Start over: what the folder has of an earlier run is deleted once the new one has passed its checks.")
+    fresh: bool = Field(
+        False,
+        description="Start over: what the folder has of an earlier run is deleted once the new one passed its checks.",
+    )
     dry_run: bool = Field(False, description="Tell the time and the disk a run would take, and stop.")
     quiet: bool = Field(False, description="Show nothing but the result.")
 

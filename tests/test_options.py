@@ -222,7 +222,7 @@ class TestChoices:
             ),
             (
                 "--objective none",
-                "--objective none: unknown objective 'none'. Known: ab, attention, cc, crd, cross_entropy, ",
+                "--objective none: unknown objective 'none'. ",
             ),
             (
                 "--train.optimizer adam",
@@ -303,7 +303,7 @@ class TestRefusals:
                 "--temperature: there is no such option. Did you mean --objective.temperature? Softens",
             ),
             ("--epochs 3", "--epochs: there is no such option. Did you mean --teacher.train.epochs or --train.epochs?"),
-            ("--fres", "--fres: there is no such option. Did you mean --fresh? Throw away"),
+            ("--fres", "--fres: there is no such option. Did you mean --fresh? Start over"),
             ("--no-epochs", "--no-epochs: there is no such option."),
             ("--train.no-epochs", "--train.no-epochs: there is no such option. Did you mean --train.epochs?"),
             ("-x", "-x: there is no such option. Type --help to see them all."),

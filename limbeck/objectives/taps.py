@@ -172,9 +172,7 @@ class Probe:
         for stage in self.stages():
             until = order.index(stage)
             same = [
-                relu
-                for relu in self.relus
-                if self.outputs[relu] == self.outputs[stage] and order.index(relu) <= until
+                relu for relu in self.relus if self.outputs[relu] == self.outputs[stage] and order.index(relu) <= until
             ]
             found.append(f"{same[-1]}{_INPUT}" if same else stage)
         return tuple(found)
