@@ -95,7 +95,7 @@ def test_every_method_on_every_published_pair(teacher: str, student: str) -> Non
     known = Known(taught, frozen, images[0], labels, 6)
     batch = Batch(torch.arange(6), images, labels, *torch.tensor([10.0, 30.0, 0.5]))
     for name, kind in Objective.members().items():
-        if name == "sum":
+        if name == "sum" or not kind.__module__.startswith("limbeck."):  # other tests have some of their own
             continue
         objective = CRD(negatives=8) if kind is CRD else kind()
         module = objective.build(known)
