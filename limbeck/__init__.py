@@ -3,6 +3,7 @@
 limbeck.run(limbeck.recipes.digits())                        # everything
 limbeck.distil(teacher, student, dataset, objective=...)     # one's own networks and pictures
 limbeck.objectives.kd_loss(student, teacher, temperature=4)  # the maths, in anyone's loop
+print(limbeck.check(loss))                                   # what is wrong with a loss of your own
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from limbeck import data, models, objectives, recipes
     from limbeck.distillation import distil
+    from limbeck.doctor import check, check_setup
     from limbeck.errors import LimbeckError
     from limbeck.experiment import Result, run
     from limbeck.recipes import Recipe
@@ -27,12 +29,26 @@ _HOMES = {
     "LimbeckError": "limbeck.errors",
     "Recipe": "limbeck.recipes",
     "Result": "limbeck.experiment",
+    "check": "limbeck.doctor",
+    "check_setup": "limbeck.doctor",
     "distil": "limbeck.distillation",
     "run": "limbeck.experiment",
 }
 _ROOMS = ("data", "models", "objectives", "recipes")
 
-__all__ = ["LimbeckError", "Recipe", "Result", "data", "distil", "models", "objectives", "recipes", "run"]
+__all__ = [
+    "LimbeckError",
+    "Recipe",
+    "Result",
+    "check",
+    "check_setup",
+    "data",
+    "distil",
+    "models",
+    "objectives",
+    "recipes",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

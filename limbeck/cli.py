@@ -18,6 +18,7 @@ usage: limbeck COMMAND [OPTIONS]
   run [RECIPE]          train the teacher, the student alone and the distilled student, and compare them;
                         RECIPE is a name or a path/to/recipe.py (default: digits, offline, about a minute)
   evaluate RUN|FILE     judge the networks of a run, or of a weights file, on a data set
+  check FILE.py:LOSS    examine a distillation loss of your own: what is wrong with it, why, and how to mend it
   recipes [RECIPE]      the recipes, what each is for, its time and results
   summary [MODEL...]    the networks; the layers, shapes and parameters of those that are named
   data list|fetch|verify [NAME...]
@@ -46,6 +47,16 @@ Judges what is already trained: all the networks of a run's folder, or the one
 of a weights.safetensors.
 
 Example: limbeck evaluate runs/my-run --data cifar10 --json figures.json
+""",
+    "check": """\
+usage: limbeck check FILE.py:LOSS|MODULE:LOSS...
+
+Examines losses of (student logits, teacher logits[, labels]): where they are
+least, how much gradient is left far from there, whether one reaches the
+teacher, batch size, temperature, extreme inputs. Ends with 1 where something is
+wrong. `limbeck.check_setup` examines networks and loaders, from Python.
+
+Example: limbeck check train.py:distillation_loss
 """,
     "recipes": """\
 usage: limbeck recipes [RECIPE...]
@@ -86,8 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command.
 
     Returns:
-        the exit code: 0; 2 for an error that the user can mend; 130 when interrupted; 141 (as shells count SIGPIPE)
-        when whoever reads the output has ended.
+        the exit code: 0; 1 for a fault that `check` found; 2 for an error that the user can mend; 130 when interrupted;
+        141 (as shells count SIGPIPE) when whoever reads the output has ended.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -172,6 +183,18 @@ def _evaluate(words: list[str]) -> int:
     return 0
 
 
+def _check(words: list[str]) -> int:
+    if _only_names("check", words):
+        return 0
+    from limbeck import doctor
+
+    if not words:
+        raise LimbeckError("which loss? Type `limbeck check path/to/file.py:loss`.")
+    reports = [doctor.check(doctor.find(name), name) for name in words]
+    Console().show("\n\n".join(map(str, reports)))
+    return 0 if all(report.ok for report in reports) else 1
+
+
 def _recipes(words: list[str]) -> int:
     if _only_names("recipes", words):
         return 0
@@ -231,6 +254,7 @@ def _only_names(command: str, words: list[str]) -> bool:
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _run,
     "evaluate": _evaluate,
+    "check": _check,
     "recipes": _recipes,
     "summary": _summary,
     "data": _data,

@@ -23,6 +23,7 @@ from limbeck.objectives.ofa import OFA, ofa_loss
 from limbeck.objectives.ofd import OFD, ofd_loss
 from limbeck.objectives.outputs import Batch, Outputs
 from limbeck.objectives.pkt import PKT, pkt_loss
+from limbeck.objectives.promises import promises
 from limbeck.objectives.review import ReviewKD, hcl_loss
 from limbeck.objectives.rkd import RKD, rkd_angle_loss, rkd_distance_loss
 from limbeck.objectives.semckd import SemCKD, semckd_loss
@@ -99,6 +100,7 @@ __all__ = [
     "ofd_loss",
     "pkt_loss",
     "probe",
+    "promises",
     "rehearse",
     "rkd_angle_loss",
     "rkd_distance_loss",

@@ -14,8 +14,10 @@ from limbeck.objectives.checks import above_zero, same_shape
 from limbeck.objectives.logits import divergence
 from limbeck.objectives.objective import Known, Taught
 from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.promises import promises
 
 
+@promises("least", "shift", "batch", "temperature")
 def ctkd_loss(student: Tensor, teacher: Tensor, temperature: Tensor) -> Tensor:
     """The loss of Li et al., "Curriculum Temperature for Knowledge Distillation" (AAAI 2023): `kd_loss` at a learned T.
 

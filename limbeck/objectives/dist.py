@@ -12,8 +12,10 @@ from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import above_zero, same_shape
 from limbeck.objectives.objective import Taught
 from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.promises import promises
 
 
+@promises("least", "shift")
 def dist_loss(
     student: Tensor, teacher: Tensor, temperature: float = 4.0, beta: float = 1.0, gamma: float = 1.0
 ) -> Tensor:

@@ -14,8 +14,10 @@ from limbeck.objectives.checks import above_zero, same_shape
 from limbeck.objectives.logits import divergence, mean_over_labelled
 from limbeck.objectives.objective import Taught
 from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.promises import promises
 
 
+@promises("least", "shift", "batch", "temperature")
 def dkd_loss(
     student: Tensor,
     teacher: Tensor,

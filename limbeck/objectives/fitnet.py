@@ -13,8 +13,10 @@ from limbeck.objectives.checks import same_shape
 from limbeck.objectives.features import Featured, Where, features
 from limbeck.objectives.objective import Known
 from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.promises import promises
 
 
+@promises("least", "batch")
 def fitnet_loss(student: Tensor, teacher: Tensor, form: Literal["released", "paper"] = "released") -> Tensor:
     """The hint loss of Romero et al., "FitNets: Hints for Thin Deep Nets" (ICLR 2015).
 

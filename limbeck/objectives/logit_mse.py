@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from limbeck.objectives.checks import same_shape
 from limbeck.objectives.objective import Taught
 from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.promises import promises
 
 
+@promises("least", "batch")
 def logit_mse_loss(student: Tensor, teacher: Tensor, form: Literal["mean", "paper"] = "mean") -> Tensor:
     """The regression on logits of Ba and Caruana, "Do Deep Nets Really Need to be Deep?" (NeurIPS 2014).
 

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from limbeck.errors import LimbeckError, unknown
 from limbeck.objectives.checks import above_zero, same_shape
+from limbeck.objectives.promises import promises
 
 
+@promises("least", "shift", "batch", "temperature")
 def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
     """The soft-target loss of Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015).
 
@@ -52,6 +54,7 @@ def cross_entropy(student: Tensor, labels: Tensor, label_smoothing: float = 0.0)
     return total / labelled
 
 
+@promises("shift", "batch")
 def tf_kd_loss(
     student: Tensor,
     labels: Tensor,

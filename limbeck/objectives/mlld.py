@@ -14,10 +14,12 @@ from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import above_zero, same_shape
 from limbeck.objectives.objective import Taught
 from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.promises import promises
 
 Masks = Literal["released", "elementwise", "none"]
 
 
+@promises("least", "shift")
 def mlld_loss(
     student: Tensor,
     teacher: Tensor,

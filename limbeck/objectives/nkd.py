@@ -13,8 +13,10 @@ from limbeck.objectives.dkd import label_mask, log_softmax_of_others
 from limbeck.objectives.logits import mean_over_labelled
 from limbeck.objectives.objective import Taught
 from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.promises import promises
 
 
+@promises("shift", "batch", "temperature")
 def nkd_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float = 1.0, gamma: float = 1.5) -> Tensor:
     """The loss of Yang et al., "From Knowledge Distillation to Self-Knowledge Distillation" (ICCV 2023), NKD.
 

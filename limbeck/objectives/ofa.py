@@ -14,8 +14,10 @@ from limbeck.objectives.features import Featured, features, pooled
 from limbeck.objectives.logits import mean_over_labelled
 from limbeck.objectives.objective import Known, Taps
 from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.promises import promises
 
 
+@promises("least", "shift", "batch")
 def ofa_loss(
     student: Tensor,
     teacher: Tensor,

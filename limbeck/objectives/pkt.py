@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from limbeck.objectives.checks import same_shape
 from limbeck.objectives.features import Featured, Where, features, pooled
 from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.promises import promises
 from limbeck.objectives.sp import gram, unit_rows
 
 _EPSILON = 1e-7  # the released code's; it keeps the logarithm finite where two pictures are opposite
 
 
+@promises("least")
 def pkt_loss(student: Tensor, teacher: Tensor, form: Literal["released", "paper"] = "released") -> Tensor:
     """Passalis and Tefas, "Learning Deep Representations with Probabilistic Knowledge Transfer" (ECCV 2018).
 

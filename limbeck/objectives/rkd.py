@@ -13,10 +13,12 @@ from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import same_shape
 from limbeck.objectives.features import Featured, Where, features, pooled
 from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.promises import promises
 
 _COINCIDE = 1e-5  # share of the mean distance below which float32 knows no direction from one picture to the other
 
 
+@promises("least")
 def rkd_distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """The distance-wise loss of Park, Kim, Lu and Cho, "Relational Knowledge Distillation" (CVPR 2019).
 
@@ -42,6 +44,7 @@ def rkd_distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return F.smooth_l1_loss(said / _mean(said), wanted / _mean(wanted))
 
 
+@promises("least")
 def rkd_angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """The angle-wise loss of Park, Kim, Lu and Cho, "Relational Knowledge Distillation" (CVPR 2019).
 

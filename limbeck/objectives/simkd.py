@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.objectives.checks import same_shape
+from limbeck.objectives.promises import promises
 
 Shape = tuple[int, int, int]
 
 
+@promises("least", "batch")
 def simkd_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """The loss of Chen et al., "Knowledge Distillation with the Reused Teacher Classifier" (CVPR 2022).
 

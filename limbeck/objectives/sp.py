@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from limbeck.objectives.checks import same_shape
 from limbeck.objectives.features import Featured, Where, features
 from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.promises import promises
 
 
+@promises("least")
 def sp_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """The loss of Tung and Mori, "Similarity-Preserving Knowledge Distillation" (ICCV 2019).
 

@@ -12,8 +12,10 @@ from limbeck.objectives.checks import above_zero, same_shape
 from limbeck.objectives.logits import divergence
 from limbeck.objectives.objective import Taught
 from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.promises import promises
 
 
+@promises("shift", "batch")
 def ttm_loss(student: Tensor, teacher: Tensor, gamma: float = 0.1) -> Tensor:
     """The loss of Zheng and Yang, "Knowledge Distillation Based on Transformed Teacher Matching" (ICLR 2024), TTM.
 
@@ -38,6 +40,7 @@ def ttm_loss(student: Tensor, teacher: Tensor, gamma: float = 0.1) -> Tensor:
     return divergence.mean()
 
 
+@promises("shift", "batch")
 def wttm_loss(student: Tensor, teacher: Tensor, gamma: float = 0.1) -> Tensor:
     """The weighted form of Zheng and Yang's transformed teacher matching (ICLR 2024), WTTM.
 

@@ -13,8 +13,10 @@ from limbeck.objectives.checks import above_zero, same_shape
 from limbeck.objectives.logits import mean_over_labelled
 from limbeck.objectives.objective import Taught
 from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.promises import promises
 
 
+@promises("shift", "batch", "temperature")
 def wsld_loss(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float = 4.0) -> Tensor:
     """The loss of Zhou et al., "Rethinking Soft Labels for Knowledge Distillation" (ICLR 2021), WSLD.
 
