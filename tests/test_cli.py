@@ -32,7 +32,7 @@ def test_help_names_every_command(capsys: Capture, words: list[str]) -> None:
 def test_every_command_has_help(capsys: Capture, command: str) -> None:
     assert main([*command.split(), "--help"]) == 0
     said = capsys.readouterr()
-    assert said.out.startswith(f"usage: limbeck {command.split()[0]} [") or command == "evaluate"
+    assert said.out.startswith(f"usage: limbeck {command.split()[0]} ")
     assert "\nExample: limbeck " in said.out
     assert "COMMAND" not in said.out
     assert max(map(len, said.out.splitlines())) <= 80

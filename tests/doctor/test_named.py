@@ -48,7 +48,7 @@ def test_exit_1_when_something_is(file: Path, capsys: pytest.CaptureFixture[str]
         (["nosuch.module:loss"], "there is no module 'nosuch'"),
         (["limbeck.objectives:kd_los"], "Did you mean 'kd_loss'?"),
         ([":loss"], "names no file or module before the colon"),
-        (["--classes"], "`limbeck check` has no option '--classes'"),
+        (["--classes"], "--classes: `limbeck check` has no such option"),
     ],
 )
 def test_exit_2_for_what_a_person_can_mend(
