@@ -5,6 +5,7 @@ from limbeck.recipes.cifar10 import cifar10, cifar10_best, cifar10_cpu
 from limbeck.recipes.cifar100 import cifar100, cifar100_fast
 from limbeck.recipes.digits import digits
 from limbeck.recipes.lab3 import lab3
+from limbeck.recipes.procedures import assisted, born_again
 from limbeck.recipes.recipe import Data, Protocol, Recipe, Training, Weights
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "Recipe",
     "Training",
     "Weights",
+    "assisted",
+    "born_again",
     "cifar10",
     "cifar10_best",
     "cifar10_cpu",

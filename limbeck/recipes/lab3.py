@@ -70,8 +70,8 @@ def lab3() -> Recipe:
     of 1e-4.
 
     What differs: an epoch has 32 draws of AutoAugment, shared out over the pictures; the notebook has one a picture.
-    Two quirks change no weight and are measured elsewhere: the teacher inside the autograd graph costs time
-    (benchmarks/lab3_loop.py), and augmented test pictures cost points of every evaluation (studies/lab3).
+    Two quirks change no weight and are left to scripts: the teacher inside the autograd graph costs time
+    (benchmarks/lab3_loop.py), and augmented test pictures cost points of every evaluation (studies/lab3/autopsy.py).
 
     Command: limbeck run lab3
     Time and result: not measured at full width. The lab's own: teacher 80.05 %, student 45.84 %.
