@@ -136,6 +136,8 @@ def _named(option: str, name: str, known: Candidates, now: Any) -> Spec | None:
     if Weights in known.values() and (name.endswith(".safetensors") or Path(name).is_dir()):
         return Weights(path=_weights(option, Path(name)))
     if "+" in name and CrossEntropy in known.values():
+        if not all(name.split("+")):
+            raise LimbeckError(f"{option} {name}: a name is missing beside a +. Type, for example, {option} kd+rkd")
         terms = [_named(option, term, known, None) for term in name.split("+")]
         return Sum(terms=terms, weights=[1] * len(terms))
     if name not in names(known):

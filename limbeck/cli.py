@@ -11,20 +11,25 @@ from limbeck.console import Console
 from limbeck.errors import LimbeckError, unknown
 
 _USAGE = """\
-limbeck shrinks an image classifier: it distils any teacher into a small student, and measures what it was worth.
+limbeck shrinks an image classifier: it distils any teacher into a small
+student, and measures what it was worth.
 
 usage: limbeck COMMAND [OPTIONS]
 
-  run [RECIPE]          train the teacher, the student alone and the distilled student, and compare them;
-                        RECIPE is a name or a path/to/recipe.py (default: digits, offline, about a minute)
-  evaluate RUN|FILE     judge the networks of a run, or of a weights file, on a data set
-  check FILE.py:LOSS    examine a distillation loss of your own: what is wrong with it, why, and how to mend it
+  run [RECIPE]          train the teacher, the student alone and the distilled
+                        student, and compare them; RECIPE is a name or a
+                        path/to/recipe.py (default: digits, offline, a minute)
+  evaluate RUN|FILE     judge the networks of a run, or of a weights file
+  check FILE.py:LOSS    examine a distillation loss of your own: what is wrong
+                        with it, why, and how to mend it
   recipes [RECIPE]      the recipes, what each is for, its time and results
-  summary [MODEL...]    the networks; the layers, shapes and parameters of those that are named
+  summary [MODEL...]    the networks; layers, shapes and parameters of those
+                        that are named
   data list|fetch|verify [NAME...]
-                        the data sets: what is there, get them, check them byte for byte
+                        the data sets: what is there, get them, check them
 
-Type `limbeck COMMAND --help` for a command's options. `limbeck run` again continues a run that was stopped.
+Type `limbeck COMMAND --help` for a command's options. `limbeck run` again
+continues a run that was stopped.
 """
 
 _HELP = {

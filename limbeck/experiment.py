@@ -69,6 +69,7 @@ def run(
     experiment = None if complete else Experiment(recipe, folder, engine, console)
     with open_run(recipe, folder.path, fresh) as folder:
         if experiment is None:
+            folder.check_all()
             results = folder.read_results()
             console.say(f"{folder.path} is complete already; --fresh starts it over.")
             return Result(folder.path, results)

@@ -108,6 +108,21 @@ class RunFolder:
                 "again."
             )
 
+    def check_all(self) -> None:
+        """Compares every file that this run made and sealed with its seal.
+
+        Raises:
+            LimbeckError: one is gone or was altered.
+        """
+        for name, expected in self._sums().items():
+            path = self.path / name
+            if not Path(name).is_absolute() and (not path.is_file() or files.digest(path) != expected):
+                raise LimbeckError(
+                    f"{path} is gone, or was altered since this run made it: its SHA-256 is not the one in "
+                    f"{self.path / 'SHA256SUMS'}. Put a good copy there; or remove it and {self.results}, and the same "
+                    "command makes both again."
+                )
+
     def _sums(self) -> dict[str, str]:
         path = self.path / "SHA256SUMS"
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []

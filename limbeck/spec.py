@@ -114,7 +114,11 @@ class Family(Spec):
 def _faults(owner: type[Spec], error: ValidationError) -> tuple[Fault, ...]:
     """What is wrong with each field at fault: where, the value, what is allowed."""
     faults = []
-    for fault in error.errors(include_url=False):
+    found = error.errors(include_url=False)
+    unread = {fault["loc"][:-1] for fault in found if fault["type"] != "too_short"}
+    for fault in found:
+        if fault["type"] == "too_short" and fault["loc"] in unread:
+            continue  # what could not be read was not counted
         where = ".".join(str(part) for part in (owner.__name__, *fault["loc"]))
         if fault["type"] == "extra_forbidden":
             name = str(fault["loc"][-1])
@@ -127,6 +131,8 @@ def _faults(owner: type[Spec], error: ValidationError) -> tuple[Fault, ...]:
             line = f"{where}: {said}."
         else:
             said = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").partition(", unable to ")[0]
+            said = said.replace("Tuple should have at least", "it must have at least").removesuffix(", not 0")
+            said = said.replace(" after validation", "")
             value = f" = {fault['input']!r}" if fault["loc"] else ""  # else all the fields together are at fault
             line = f"{where}{value} is not possible: {said}."
         faults.append(Fault(str(fault["loc"][0]) if fault["loc"] else "", line, said))

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -321,3 +322,16 @@ def test_features_are_asked_for_live(tiny: Recipe) -> None:
     with pytest.raises(LimbeckError, match=message):
         run(tiny.with_(objective=FitNet(), logits=Stored()))
     run(tiny.with_(objective=FitNet(), logits=Live()), "live")
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:100]), Path.unlink])
+def test_a_finished_run_that_was_damaged_is_not_called_complete(tiny: Recipe, damage: Callable[[Path], None]) -> None:
+    folder = run(tiny).folder
+    whole = digests(folder)
+    weights = folder / "seed0" / "distilled" / "weights.safetensors"
+    damage(weights)
+    with pytest.raises(LimbeckError, match="is gone, or was altered since this run made it"):
+        run(tiny)
+    weights.unlink(missing_ok=True)
+    folder.joinpath("results.json").unlink()
+    assert digests(run(tiny).folder) == whole

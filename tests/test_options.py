@@ -126,6 +126,7 @@ class TestChoices:
         assert refusal("--objective", "kd+rdk").startswith(
             "--objective rdk: unknown objective 'rdk'. Did you mean 'rkd'?"
         )
+        assert "a name is missing beside a +" in refusal("--objective", "kd+")
         assert " sum," not in refusal("--objective", "sums")
 
     def test_the_objective_and_its_fields(self) -> None:
@@ -289,6 +290,10 @@ class TestRefusals:
         said = refusal(*words.split())
         assert said.startswith(message)
         assert "\n" not in said
+
+    def test_what_cannot_be_read_is_not_counted_as_well(self) -> None:
+        assert len(refusal("--protocol.seeds", "a").splitlines()) == 1
+        assert refusal("--protocol.seeds").startswith("--protocol.seeds: it must have at least 1 item. Fixed before")
 
     def test_every_impossible_value_has_its_line(self) -> None:
         lines = refusal("--train.epochs", "x", "--train.ema", "2").splitlines()

@@ -15,7 +15,7 @@ from torch import Tensor
 from limbeck import experiment, own, recipes
 from limbeck.cli import main
 from limbeck.errors import LimbeckError
-from limbeck.objectives import KD, Batch, Known, Objective, Outputs, rehearse
+from limbeck.objectives import KD, Batch, Known, Objective, Outputs, Taught, rehearse
 from limbeck.recipes import Recipe, find
 
 Fails = Callable[..., str]
@@ -318,3 +318,19 @@ def test_only_what_passes_through_the_users_file_is_theirs(write: Callable[[str]
         _ = 1 / 0
     with pytest.raises(LimbeckError, match="as it is"), own.blamed(recipe):
         raise LimbeckError("as it is")
+
+
+def test_a_taught_objective_is_told_of_its_loss() -> None:
+    class Silent(Taught):
+        name: Literal[silent] = "silent"
+
+        def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: torch.nn.Module) -> torch.Tensor:
+            return None  # type: ignore[return-value]
+
+    now = torch.tensor(0.0)
+    batch = Batch(torch.arange(2), torch.zeros(2, 3, 4, 4), torch.zeros(2, dtype=torch.int64), now, now, now)
+    said = Outputs(torch.randn(2, 10))
+    with pytest.raises(
+        LimbeckError, match=r"'silent' .* loss\(student, teacher, batch, learned\) must return one float"
+    ):
+        rehearse(Silent(), KNOWN, said, said, batch)

@@ -232,6 +232,7 @@ def rehearse(
         LimbeckError: it fails, or what it returns cannot be trained with; the message names its class and file.
     """
     kind = type(objective)
+    wanted = _WANTED_OF_LOSS if isinstance(objective, Taught) and kind.forward is Taught.forward else _WANTED
     who = f"objective {objective.name!r} (class {kind.__name__} in {own.file(kind)})"
     if kind.forward is Objective.forward and kind.build is Objective.build:
         raise LimbeckError(f"{who} has no forward. {_WANTED}")
@@ -244,14 +245,18 @@ def rehearse(
             taps = {path: tap.detach().requires_grad_() for path, tap in student.taps.items()}
             parts = place(module)(Outputs(logits, taps), teacher, batch)
             if wrong := _unusable(parts):
-                raise LimbeckError(f"{who}: forward returned {wrong}. {_WANTED}")
+                raise LimbeckError(f"{who}: forward returned {wrong}. {wanted}")
             total(parts).backward()
     except LimbeckError:
         raise
     except Exception as error:
-        raise LimbeckError(f"{who} cannot be used: {own.said(error)}. {_WANTED}") from error
+        raise LimbeckError(f"{who} cannot be used: {own.said(error)}. {wanted}") from error
 
 
+_WANTED_OF_LOSS = (
+    "loss(student, teacher, batch, learned) must return one float tensor without dimensions that depends on "
+    "student.logits or student.taps."
+)
 _WANTED = (
     "forward(student, teacher, batch) must return a dictionary of named losses, each a float tensor without "
     "dimensions that depends on student.logits, for example {'mine': loss}; their sum is minimised."

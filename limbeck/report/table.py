@@ -91,7 +91,7 @@ def verdict(results: dict[str, Any]) -> str:
         points, sample = 100 * gain["mean"], 100 * gain["sample_ci95"]
         text = f"On {name} the {'teacher' if taught else 'objective'} was worth {points:+.2f} points of accuracy"
         if gain["ci95"] is None:
-            text += f" (one seed; ± {sample:.2f} from the test pictures alone)."
+            text += f" (one seed, another may say otherwise; ± {sample:.2f} from the test pictures alone)."
             return text + ("" if abs(points) > sample else " That cannot be told from 0.")
         text += f" ± {100 * gain['ci95']:.2f} (95 %, {gain['n']} seeds; ± {sample:.2f} from the test pictures alone)."
         return text + (

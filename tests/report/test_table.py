@@ -166,7 +166,9 @@ class TestVerdict:
 
     def test_one_seed(self, results: dict[str, Any]) -> None:
         said = self.gain(results, 0.012, None, 0.0105)
-        assert said.endswith("+1.20 points of accuracy (one seed; ± 1.05 from the test pictures alone).")
+        assert said.endswith(
+            "+1.20 points of accuracy (one seed, another may say otherwise; ± 1.05 from the test pictures alone)."
+        )
         assert self.gain(results, -0.01, None, 0.0105).endswith("alone). That cannot be told from 0.")
 
     def test_the_held_out_split_is_not_what_counts(self, results: dict[str, Any]) -> None:
