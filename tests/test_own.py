@@ -6,7 +6,7 @@ import json
 import linecache
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -322,7 +322,7 @@ def test_only_what_passes_through_the_users_file_is_theirs(write: Callable[[str]
 
 def test_a_taught_objective_is_told_of_its_loss() -> None:
     class Silent(Taught):
-        name: Literal[silent] = "silent"
+        name: Literal["silent"] = "silent"
 
         def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: torch.nn.Module) -> torch.Tensor:
             return None  # type: ignore[return-value]
@@ -330,7 +330,5 @@ def test_a_taught_objective_is_told_of_its_loss() -> None:
     now = torch.tensor(0.0)
     batch = Batch(torch.arange(2), torch.zeros(2, 3, 4, 4), torch.zeros(2, dtype=torch.int64), now, now, now)
     said = Outputs(torch.randn(2, 10))
-    with pytest.raises(
-        LimbeckError, match=r"'silent' .* loss\(student, teacher, batch, learned\) must return one float"
-    ):
+    with pytest.raises(LimbeckError, match=r"'silent' .* loss\(student, .*\) must return one float"):
         rehearse(Silent(), KNOWN, said, said, batch)
