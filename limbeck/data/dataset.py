@@ -97,6 +97,10 @@ class Dataset:
         Raises:
             LimbeckError: there are no pictures.
         """
+        return self._statistics
+
+    @cached_property
+    def _statistics(self) -> tuple[Triple, Triple]:
         if not len(self):
             raise LimbeckError(f"{self.name}: no pictures, so no mean and deviation. Give at least one.")
         histogram = torch.zeros(3, 256, dtype=torch.int64)
