@@ -117,4 +117,4 @@ class DKD(Taught):
 
     def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
         part = dkd_loss(student.logits, teacher.logits, batch.labels, self.temperature, self.alpha, self.beta)
-        return part * (batch.epoch / self.warmup).clamp(max=1) if self.warmup else part
+        return part * batch.ramp(self.warmup)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 
@@ -41,3 +42,7 @@ class Batch:
     epoch: Tensor
     progress: Tensor
     mix: Tensor | None = None
+
+    def ramp(self, epochs: float) -> Tensor:
+        """0-d float, growing from 0 to 1 over the first ``epochs``; 1 from the start where they are none."""
+        return (self.epoch / epochs).clamp(max=1) if epochs else torch.ones_like(self.epoch)

@@ -165,4 +165,4 @@ class ReviewKD(Featured):
     def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
         pairs = zip(learned(features(student.taps)), features(teacher.taps), strict=True)
         part = torch.stack([hcl_loss(ours, theirs) for ours, theirs in pairs]).sum()
-        return part * (batch.epoch / self.warmup).clamp(max=1) if self.warmup else part
+        return part * batch.ramp(self.warmup)
