@@ -24,7 +24,7 @@ from limbeck.training import Device, Engine, Job, Train, choose, fit
 
 
 def distil(
-    teacher: nn.Module,
+    teacher: nn.Module | None,
     student: nn.Module,
     dataset: Dataset,
     objective: Objective | None = None,
@@ -43,8 +43,8 @@ def distil(
     wrapped in `limbeck.models.Normalised(network, mean, std)`. Neither needs a change for objectives on features.
 
     Args:
-        teacher: frozen and set to eval mode here.
-        student: trained in place, on the chosen device.
+        teacher: frozen and set to eval mode here; none where the objective needs nobody.
+        student: trained in place, on the chosen device; what is returned may be more than it (simkd adds layers).
         dataset: see `limbeck.data.Dataset` and `limbeck.data.from_pairs`; labels of -1 are allowed.
         objective: by default KD at temperature 4, .9 teacher and .1 labels.
         train: how long and by which steps; by default `Train`'s own.
@@ -72,7 +72,7 @@ def distil(
         place = Path(folder) if folder else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         job = prepared(
             student,
-            engine.place(teacher),
+            teacher and engine.place(teacher),
             objective,
             pictures,
             views=views or Views(),
@@ -108,29 +108,33 @@ def prepared(
     labelling: Labelling | None = None,
     answers: Path | None = None,
     evaluate: Callable[[nn.Module], dict[str, float]] = lambda network: {},
+    another: Callable[[], nn.Module] | None = None,
 ) -> Job:
     """The training of one network, with what its objective taps and learns; the networks are on the engine's device.
 
     Args:
         student, teacher, objective, pictures, views, train, engine, seed, folder, identity, evaluate: as in `Job`.
         view_seed: by default ``seed``.
-        labelling: how the teacher is asked; by default live where features are needed or answers are not kept.
+        labelling: how the teacher is asked; by default live where features are needed, pictures are mixed or answers
+            are not kept.
         answers: where the teacher's answers may be kept, for this training and others on the same views.
+        another: makes a network like the student with fresh weights; by default each layer's ``reset_parameters`` does.
 
     Raises:
         LimbeckError: the objective does not fit the networks.
     """
     example = engine.pictures(pictures.fetch(torch.zeros(1, dtype=torch.int64)).permute(0, 3, 1, 2))[0]
-    known = Known(student, teacher, example, pictures.labels, train.batch_size)
-    ours, theirs = objective.taps(known)
+    known = Known(student, teacher, example, pictures.labels, train.batch_size, another, engine.precision)
     with streams.seeded(seed, "objective"):
+        known = known.of(engine.place(objective.student(known)))
         module = engine.place(objective.build(known))
-    asked = labelling or (Live() if theirs or answers is None else Stored())
+    ours, theirs = objective.taps(known)
+    asked = labelling or (Live() if theirs or views.mix or answers is None else Stored())
     labels_views = None
     if teacher is not None:
         labels_views = asked.build(teacher, engine, answers or folder / "logits", len(pictures), theirs)
     return Job(
-        network=student,
+        network=known.student_network,
         objective=module,
         taps=ours,
         teacher=labels_views,
@@ -155,10 +159,11 @@ def figures(network: nn.Module, pictures: Dataset, engine: Engine) -> dict[str, 
     return {f"holdout_{figure['metric']}": figure["value"] for figure in found}
 
 
-def _identity(job: Job, objective: Objective, teacher: nn.Module) -> str:
+def _identity(job: Job, objective: Objective, teacher: nn.Module | None) -> str:
     """What tells this training's checkpoint from another's: all that it is given but the student's first weights."""
     parts = [spec.model_dump_json() for spec in (objective, job.views, job.train)]
     parts += [f"{job.seed} {job.pictures.fingerprint}"]
     parts += [f"{name} {tuple(tensor.shape)}" for name, tensor in job.network.state_dict().items()]
-    parts += [f"{name} {tensor.double().sum().item()!r}" for name, tensor in teacher.state_dict().items()]
+    taught_by = teacher.state_dict() if teacher else {}
+    parts += [f"{name} {tensor.double().sum().item()!r}" for name, tensor in taught_by.items()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

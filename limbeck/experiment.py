@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from limbeck import data, files, judging, own, streams
 from limbeck.console import Console
@@ -19,11 +19,13 @@ from limbeck.data.views import make_views
 from limbeck.distillation import figures, prepared
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
+from limbeck.models.composed import described
+from limbeck.models.ensemble import Ensemble
 from limbeck.models.model import Model
 from limbeck.models.weights import load_network, save_network
-from limbeck.objectives import Batch, Known, rehearse, tapped
+from limbeck.objectives import Batch, Known, Mixed, rehearse, tapped
 from limbeck.recipes.catalogue import find
-from limbeck.recipes.recipe import Recipe, Training, Weights
+from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
 from limbeck.runs import RunFolder, folder_of, open_run
 from limbeck.training import Engine, Train, choose, fit
 
@@ -134,22 +136,33 @@ class Experiment:
         with own.blamed(how), memory, torch.random.fork_rng(devices=self.engine.generators()):
             views = make_views(self.pictures.fetch(index), index, how.views, self.recipe.protocol.view_seed, epoch=0)
             how.train.optimizer.build([nn.Parameter(torch.zeros(1))])
-            networks = [self.fresh(how.student)]
-            if isinstance(how.teacher, Weights):
-                networks.append(self.engine.place(self.loaded(how.teacher.path)))
-            elif how.teacher is not None:
-                networks.append(self.fresh(how.teacher.student).eval())
             images, labels = self.engine.pictures(views), self.pictures.labels
-            teacher = networks[1] if how.teacher is not None else None
-            known = Known(networks[0], teacher, images[0], labels, how.train.batch_size)
+            known = self.known(how, images[0])
             now = torch.zeros((), device=self.engine.device)
-            batch = Batch(index, images, labels[index], step=now, epoch=now, progress=now)
+            mixed = Mixed(labels[index.flip(0)], now + 0.5) if how.views.mix else None
+            batch = Batch(index, images, labels[index], step=now, epoch=now, progress=now, mixed=mixed)
+            networks = [known.student_network, *([known.teacher_network] if known.teacher_network else [])]
             with torch.no_grad(), self.engine.precision():
                 said = [
                     tapped(network, taps, images)
                     for network, taps in zip(networks, how.objective.taps(known), strict=False)
                 ]
-        rehearse(how.objective, known, said[0], said[1] if teacher is not None else None, batch, self.engine.place)
+        rehearse(how.objective, known, said[0], said[1] if len(said) > 1 else None, batch, self.engine.place)
+
+    def known(self, how: Training, picture: Tensor) -> Known:
+        """What an objective is told, of networks that are not trained yet."""
+        teacher = self.stand_in(how.teacher, picture) if how.teacher else None
+        student, labels = self.fresh(how.student), self.pictures.labels
+        known = Known(student, teacher, picture, labels, how.train.batch_size, lambda: self.fresh(how.student))
+        return known.of(self.engine.place(how.objective.student(known)))
+
+    def stand_in(self, how: Teacher, picture: Tensor) -> nn.Module:
+        """A network such as this teacher will be."""
+        if isinstance(how, Weights):
+            return self.engine.place(self.loaded(how.path))
+        if isinstance(how, Teachers):
+            return Ensemble([self.stand_in(member, picture) for member in how.members]).eval()
+        return self.known(how, picture).student_network.eval()
 
     def fresh(self, model: Model) -> nn.Module:
         """A new network with weights from torch's random state, on the engine's device."""
@@ -164,9 +177,7 @@ class Experiment:
         for reason in self.engine.reasons:
             say(f"  {reason}")
 
-    def network(
-        self, how: Training | Weights, folder: Path, title: str, seed: int, teacher: nn.Module | None = None
-    ) -> nn.Module:
+    def network(self, how: Teacher, folder: Path, title: str, seed: int, teacher: nn.Module | None = None) -> nn.Module:
         """A trained network on the engine's device: trained now, unless its weights are there already."""
         if isinstance(how, Weights):
             network = self.engine.place(self.loaded(how.path))
@@ -174,18 +185,32 @@ class Experiment:
             return network
         weights = folder / "weights.safetensors"
         if not weights.exists():
-            answers = self.folder.teacher
-            if teacher is None and how.teacher is not None:
-                answers = folder / "teacher"
-                teacher = self.network(how.teacher, answers, f"teacher of {title}", seed)
-            network = self.trained(how, folder, title, seed, teacher, answers / "logits")
-            save_network(weights, network, how.student, self.pictures.classes, self.recipe.data.name)
+            if isinstance(how, Teachers):
+                made: nn.Module = self.together(how, folder, title, seed)
+            else:
+                answers = self.folder.teacher
+                if teacher is None and how.teacher is not None:
+                    answers = folder / "teacher"
+                    teacher = self.network(how.teacher, answers, f"teacher of {title}", seed)
+                made = self.trained(how, folder, title, seed, teacher, answers / "logits")
+            model = described(made)
+            assert model is not None
+            save_network(weights, made, model, self.pictures.classes, self.recipe.data.name)
             self.folder.seal(weights)
         (folder / "checkpoint.pt").unlink(missing_ok=True)
         shutil.rmtree(folder / "teacher" / "logits", ignore_errors=True)
         network = self.engine.place(self.loaded(weights))
         self.folder.check(weights)
         return network
+
+    def together(self, how: Teachers, folder: Path, title: str, seed: int) -> Ensemble:
+        """Several teachers as one network, each trained from a seed of its own."""
+        return Ensemble(
+            [
+                self.network(member, folder / str(number), f"{title} {number}", seed + number - 1)
+                for number, member in enumerate(how.members, start=1)
+            ]
+        )
 
     def loaded(self, weights: Path) -> nn.Module:
         """The network of a weights file, if it speaks of the same classes as the data."""
@@ -219,6 +244,7 @@ class Experiment:
                 labelling=self.recipe.logits,
                 answers=answers,
                 evaluate=lambda network: figures(network, self.held_out, self.engine),
+                another=lambda: self.fresh(how.student),
             )
             with self.console.bar(label, job.steps_per_epoch * how.train.epochs) as bar:
                 job.progress = bar.update

@@ -18,6 +18,7 @@ from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.results import SCHEMA, Measurement, key, measure, summarise
+from limbeck.models.composed import described
 from limbeck.models.weights import Saved, load_network
 from limbeck.recipes.recipe import Recipe, Weights
 from limbeck.runs import RunFolder
@@ -220,8 +221,25 @@ def _judged(
         "measurements": measurements,
         "summary": summarise(measurements, right),
         "not_measured": not_measured,
-        "notes": [ONE_TEACHER] if ("teacher", None) in networks else [],
+        "notes": _notes(networks),
     }
+
+
+def _notes(networks: Networks) -> list[str]:
+    """What a reader of the results has to know."""
+    notes = [ONE_TEACHER] if ("teacher", None) in networks else []
+    sizes = {role: f"{_size(network):,}" for (role, _), network in networks.items()}
+    alone, distilled = sizes.get("alone"), sizes.get("distilled")
+    if alone and distilled and alone != distilled:
+        notes.append(
+            f"The distilled student has {distilled} parameters, the student alone {alone}: its method makes another "
+            "network of it."
+        )
+    return notes
+
+
+def _size(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _portraits(recipe: Recipe, folder: RunFolder, networks: Networks) -> list[dict[str, Any]]:
@@ -229,7 +247,8 @@ def _portraits(recipe: Recipe, folder: RunFolder, networks: Networks) -> list[di
     portraits = []
     for (role, seed), network in networks.items():
         how = recipe.teacher if role == "teacher" else recipe
-        model = str(how.path) if isinstance(how, Weights) else how.student.title() if how else None
+        built = described(network)
+        model = str(how.path) if isinstance(how, Weights) else built.title() if built else None
         portraits.append(_portrait(role, seed, model, network, _metrics(folder, role, seed)))
     return portraits
 
@@ -259,7 +278,7 @@ def _portrait(
         "role": role,
         "seed": seed,
         "model": model,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "parameters": _size(network),
         "epochs": len(rows),
         "seconds": seconds,
         "images_per_second": sum(row["seconds"] * row["images_per_second"] for row in rows) / seconds

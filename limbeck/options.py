@@ -16,7 +16,7 @@ from limbeck.arguments import HELP, change, read, strays
 from limbeck.choices import choose
 from limbeck.errors import LimbeckError, nearest
 from limbeck.manual import manual
-from limbeck.recipes import Recipe, Training
+from limbeck.recipes import Recipe, Teachers, Training, Weights
 from limbeck.spec import Spec
 from limbeck.training import Device
 
@@ -120,10 +120,12 @@ def describe(name: str) -> str:
 def sketch(recipe: Recipe) -> str:
     """What a recipe trains on what, in a line each."""
     lines = [f"recipe {recipe.name}, on {recipe.data.name}, judged on {', '.join(recipe.data.test_sets())}"]
-    if isinstance(recipe.teacher, Training):
-        lines.append(f"teacher: {recipe.teacher.student.title()}, {recipe.teacher.train.epochs} epochs")
-    elif recipe.teacher is not None:
-        lines.append(f"teacher: {recipe.teacher.path}")
+    teachers = recipe.teacher.members if isinstance(recipe.teacher, Teachers) else (recipe.teacher,)
+    for teacher in teachers:
+        if isinstance(teacher, Training):
+            lines.append(f"teacher: {teacher.student.title()}, {teacher.train.epochs} epochs")
+        elif teacher is not None:
+            lines.append(f"teacher: {teacher.path if isinstance(teacher, Weights) else 'several'}")
     student = f"student: {recipe.student.title()}, {recipe.train.epochs} epochs"
     objectives = " and ".join(f"{role} by {how.objective.name}" for role, how in recipe.students().items())
     return "\n".join([*lines, f"{student}, {objectives}, seeds {' '.join(map(str, recipe.protocol.seeds))}"])

@@ -15,7 +15,8 @@ from limbeck import data
 from limbeck.console import Console, FittingTable, duration
 from limbeck.evaluation import predict
 from limbeck.experiment import Experiment
-from limbeck.recipes.recipe import Recipe, Training, Weights
+from limbeck.models.ensemble import Ensemble
+from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
 from limbeck.runs import RunFolder
 from limbeck.training import choose
 
@@ -100,10 +101,13 @@ class _Planner:
         for role, how in students.items():
             self.training(how, f"student {role}", teacher if how.teacher else None, seeds, self.judged_on)
 
-    def teacher(self, how: Training | Weights, title: str, judged_on: int) -> nn.Module:
+    def teacher(self, how: Teacher, title: str, judged_on: int) -> nn.Module:
         """Measures a teacher's own training, and its teacher's; returns a network that labels views."""
         if isinstance(how, Weights):
             return self.experiment.engine.place(self.experiment.loaded(how.path))
+        if isinstance(how, Teachers):
+            members = enumerate(how.members, start=1)
+            return Ensemble([self.teacher(member, f"{title} {number}", judged_on) for number, member in members])
         above = self.teacher(how.teacher, f"teacher of {title}", 0) if how.teacher else None
         return self.training(how, title, above, 1, judged_on)
 

@@ -16,17 +16,17 @@ import torch
 from torch import nn
 
 import limbeck
-from limbeck import data, experiment, recipes, report
+from limbeck import data, experiment, judging, recipes, report
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 from limbeck.files import digest, read_tensors
 from limbeck.models.model import Model
-from limbeck.models.weights import save_network
-from limbeck.objectives import CRD, KD, CrossEntropy, FitNet, TfKD
+from limbeck.models.weights import load_network, save_network
+from limbeck.objectives import CRD, DML, KD, CrossEntropy, FitNet, Objective, SimKD, TfKD
 from limbeck.recipes import Data, Recipe, Training, Weights
-from limbeck.teachers import Live, Stored
-from limbeck.training import Job, Train
+from limbeck.teachers import Live, LiveTeacher, Stored
+from limbeck.training import Job, Train, choose
 
 NETWORKS = [("teacher", None), ("alone", 0), ("distilled", 0), ("alone", 1), ("distilled", 1)]
 TEACHER = Training(student=Model(name="alexnet_cifar", width=0.0625), train=Train(epochs=1, batch_size=32))
@@ -292,15 +292,19 @@ def test_the_screen_says_what_is_done_with_what_and_why(tiny: Recipe) -> None:
 LEARNED = KD(temperature=2) + FitNet(weight=1, labels=0) + CRD(negatives=16, labels=0)
 
 
-def test_what_an_objective_learns_is_continued_and_left_behind(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adapters and memory banks are in the checkpoint, bit for bit, and not in the student that is kept."""
-    recipe = tiny.with_(objective=LEARNED, train=tiny.train.with_(epochs=3, checkpoint_seconds=0))
+@pytest.mark.parametrize("objective", [LEARNED, DML(peers=2)], ids=lambda objective: objective.name)
+def test_what_an_objective_learns_is_continued_and_left_behind(
+    tiny: Recipe, monkeypatch: pytest.MonkeyPatch, objective: Objective
+) -> None:
+    """Adapters, memory banks and peers are in the checkpoint, bit for bit, and not in the student that is kept."""
+    train = tiny.train.with_(epochs=3, checkpoint_seconds=0)
+    recipe = tiny.with_(objective=objective, train=train, views=tiny.views.with_(mix="mixup_or_cutmix"))
     whole = run(recipe, "whole").folder
     fit = experiment.fit
 
     def stopping(job: Job) -> nn.Module:
         def progress(steps: int, note: str) -> None:
-            if job.taps and steps > 2 * job.steps_per_epoch:
+            if job.folder.name == "distilled" and steps > 2 * job.steps_per_epoch:
                 raise InterruptedError
 
         return fit(dataclasses.replace(job, progress=progress))
@@ -314,7 +318,54 @@ def test_what_an_objective_learns_is_continued_and_left_behind(tiny: Recipe, mon
     students = [read_tensors(whole / "seed0" / role / "weights.safetensors") for role in ("alone", "distilled")]
     assert students[0].keys() == students[1].keys()
     rows = (whole / "seed0" / "distilled" / "metrics.jsonl").read_text().splitlines()
-    assert {"loss_labels", "loss_kd", "loss_fitnet", "loss_crd"} <= json.loads(rows[-1]).keys()
+    terms = {"labels", "kd", "fitnet", "crd"} if objective.needs_teacher else {"labels", "dml", "peers"}
+    assert {f"loss_{term}" for term in terms} <= json.loads(rows[-1]).keys()
+    assert (whole / "teacher").exists() == objective.needs_teacher
+
+
+def test_a_student_that_reuses_its_teachers_classifier(tiny: Recipe) -> None:
+    """It is another network than the student alone, its file makes it again, and the results say so."""
+    result = run(tiny.with_(objective=SimKD()))
+    distilled = load_network(result.folder / "seed0" / "distilled" / "weights.safetensors")
+    teacher = load_network(result.folder / "teacher" / "weights.safetensors").network.state_dict()
+    carried = {name: tensor for name, tensor in distilled.network.state_dict().items() if ".head." in name}
+    assert carried
+    assert all(torch.equal(tensor, teacher[name.replace(".head.", ".")]) for name, tensor in carried.items())
+    sizes = {row["role"]: (row["model"], row["parameters"]) for row in result.results["networks"]}
+    assert sizes["distilled"][0] == f"{sizes['alone'][0]} with the head of {sizes['teacher'][0]}"
+    wanted = f"has {sizes['distilled'][1]:,} parameters, the student alone {sizes['alone'][1]:,}"
+    assert any(wanted in note for note in result.results["notes"])
+    rows = [json.loads(line) for line in (result.folder / "seed0/distilled/metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["loss_simkd"] < rows[0]["loss_simkd"]
+
+
+def test_several_teachers_answer_together(tiny: Recipe) -> None:
+    """Each has a seed of its own; their mean is kept as one network, and judged as the teacher."""
+    first = run(tiny).folder / "teacher" / "weights.safetensors"
+    recipe = tiny.with_(teacher=[tiny.teacher, tiny.teacher, Weights(path=first)])
+    result = run(recipe, "several")
+    assert Recipe(**json.loads((result.folder / "recipe.json").read_text())) == recipe
+    together = load_network(result.folder / "teacher" / "weights.safetensors")
+    members = [result.folder / "teacher" / number / "weights.safetensors" for number in "12"]
+    assert digest(members[0]) == digest(first) != digest(members[1])
+    images = torch.rand(4, 3, 32, 32)
+    with torch.no_grad():
+        said = [load_network(path).network(images) for path in (*members, first)]
+        torch.testing.assert_close(together.network(images), torch.stack(said).mean(dim=0))
+    assert result.results["networks"][0]["model"] == "3 of alexnet_cifar x0.0625"
+    assert "teacher" in result.results["summary"]["few"]["accuracy"]
+    evaluated = judging.evaluate(result.folder, engine=choose(recipe.device), console=QUIET)
+    assert evaluated["measurements"] == [row for row in result.results["measurements"] if row["split"] == "test"]
+
+
+def test_mixed_pictures_are_asked_about_anew(tiny: Recipe, jobs: list[tuple[Job, dict[str, torch.Tensor]]]) -> None:
+    mixed = tiny.views.with_(mix="mixup")
+    run(tiny.with_(views=mixed))
+    assert [type(job.teacher) for job, _ in jobs if job.teacher] == [LiveTeacher] * 2
+    with pytest.raises(LimbeckError, match=r"logits = 'stored' keeps one answer a view, but views\.mix = 'mixup'"):
+        tiny.with_(views=mixed, logits="stored")
+    assert isinstance(tiny.teacher, Training)
+    tiny.with_(teacher=tiny.teacher.with_(views=mixed), logits="stored")  # nobody taught the teacher
 
 
 def test_features_are_asked_for_live(tiny: Recipe) -> None:

@@ -14,6 +14,7 @@ from pydantic import Field, SerializeAsAny
 from torch import Tensor
 from torchvision.transforms import v2
 
+from limbeck.data.mixing import Mixing
 from limbeck.spec import Family, Spec
 from limbeck.streams import derive
 
@@ -63,7 +64,11 @@ class TrivialAugment(Policy):
 
 
 class Views(Spec):
-    """How training pictures are augmented. Everything off gives the pictures as they are."""
+    """How training pictures are augmented. Everything off gives the pictures as they are.
+
+    All but `mix` is a function of (view seed, epoch, sample index), and `make_views` does it; `mix` depends on the
+    batch that a picture falls in, and comes after it.
+    """
 
     crop: int = Field(
         4, ge=0, description="Pixels of padding on each side from which a random crop is taken; 0 is off."
@@ -72,6 +77,7 @@ class Views(Spec):
     flip: bool = Field(True, description="Mirror left and right with probability one half.")
     policy: SerializeAsAny[Policy] | None = Field(None, description="A policy's name, or none.")
     cutout: int = Field(0, ge=0, description="Side in pixels of one grey square (DeVries and Taylor 2017); 0 is off.")
+    mix: SerializeAsAny[Mixing] | None = Field(None, description="How the pictures of a batch are mixed, or none.")
 
 
 def random_integers(key: tuple[int | str, ...], index: Tensor, below: int) -> Tensor:
@@ -99,7 +105,7 @@ def _mixed(x: Tensor) -> Tensor:
 
 
 def make_views(images_NHWC: Tensor, index: Tensor, views: Views, view_seed: int, epoch: int) -> Tensor:
-    """The views of some pictures in one epoch.
+    """The views of some pictures in one epoch, not yet mixed.
 
     Args:
         images_NHWC: (B, H, W, 3) uint8, the pictures named by ``index``.

@@ -63,7 +63,9 @@ class Model(Spec):
         if self.dropout is not None:
             for layer in _dropout_layers(network):
                 layer.p = self.dropout
-        return Normalised(network, mean, std)
+        normalised = Normalised(network, mean, std)
+        normalised.description = self
+        return normalised
 
     def title(self) -> str:
         """The model's name as a person reads it, with its width where that is not 1."""

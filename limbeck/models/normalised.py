@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ class Normalised(nn.Module):
 
     scale: Tensor
     shift: Tensor
+    description: Any = None  # what limbeck built it from
 
     def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
@@ -49,6 +51,17 @@ class Normalised(nn.Module):
             )
         scale, shift = self.scale.to(images.dtype), self.shift.to(images.dtype)
         return self.network(torch.addcmul(shift, images, scale))
+
+    def around(self, network: nn.Module) -> Normalised:
+        """Another network with the same normalisation, which both share."""
+        other = Normalised(network, [0.0] * len(self.scale), [1.0] * len(self.scale))
+        other.scale, other.shift = self.scale, self.shift
+        return other
+
+
+def plain(network: nn.Module) -> nn.Module:
+    """The network itself, without limbeck's normalisation around it: what paths are counted from."""
+    return network.network if isinstance(network, Normalised) else network
 
 
 def _check(mean: Sequence[float], std: Sequence[float]) -> None:

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from limbeck import files
 from limbeck.errors import LimbeckError
-from limbeck.models.model import Model
-from limbeck.models.normalised import Normalised
+from limbeck.models import composed
+from limbeck.models.composed import AnyModel
 
 
 class Saved(NamedTuple):
@@ -24,14 +24,19 @@ class Saved(NamedTuple):
         data: the data set that it was trained on, where the file says so.
     """
 
-    network: Normalised
-    model: Model
+    network: nn.Module
+    model: AnyModel
     classes: tuple[str, ...]
     data: str | None
 
 
 def save_network(
-    path: Path, network: nn.Module, model: Model, classes: tuple[str, ...], data: str | None = None, half: bool = False
+    path: Path,
+    network: nn.Module,
+    model: AnyModel,
+    classes: tuple[str, ...],
+    data: str | None = None,
+    half: bool = False,
 ) -> None:
     """Writes the weights, normalisation included, and what `Saved` needs as metadata.
 
@@ -64,10 +69,10 @@ def load_network(path: Path) -> Saved:
             f"{path} does not say which network its weights belong to: it was not written by limbeck. "
             "Give a weights.safetensors from a run's folder."
         )
-    channels = tensors["scale"].numel() if "scale" in tensors else 3
+    channels = _channels(tensors)
     classes = tuple(metadata["classes"].split("\n"))
     try:
-        model = Model(**json.loads(metadata["model"]))
+        model = composed.read(json.loads(metadata["model"]))
         network = model.build(len(classes), ([0.0] * channels, [1.0] * channels))
         network.load_state_dict(tensors)
     except (RuntimeError, TypeError, ValueError, LimbeckError) as error:
@@ -76,3 +81,9 @@ def load_network(path: Path) -> Saved:
             "Replace it with a good copy; if a run made it, removing it and running again has it made again."
         ) from error
     return Saved(network.eval(), model, classes, metadata.get("data"))
+
+
+def _channels(tensors: dict[str, Tensor]) -> int:
+    """Of the pictures: as many as there are factors to normalise them by."""
+    scales = [tensor for name, tensor in tensors.items() if name.rpartition(".")[2] == "scale" and tensor.ndim == 3]
+    return scales[0].numel() if scales else 3

@@ -7,7 +7,7 @@ from limbeck.objectives.crd import CRD, crd_loss
 from limbeck.objectives.ctkd import CTKD, ctkd_loss
 from limbeck.objectives.dist import DIST, dist_loss
 from limbeck.objectives.dkd import DKD, dkd_loss
-from limbeck.objectives.dml import dml_loss
+from limbeck.objectives.dml import DML, dml_loss
 from limbeck.objectives.factor import FactorTransfer, factor_loss
 from limbeck.objectives.features import Featured
 from limbeck.objectives.fitnet import FitNet, fitnet_loss
@@ -21,13 +21,13 @@ from limbeck.objectives.nst import NST, nst_loss
 from limbeck.objectives.objective import AnyObjective, Known, Objective, Sum, Taught, rehearse, total
 from limbeck.objectives.ofa import OFA, ofa_loss
 from limbeck.objectives.ofd import OFD, ofd_loss
-from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.outputs import Batch, Mixed, Outputs
 from limbeck.objectives.pkt import PKT, pkt_loss
 from limbeck.objectives.promises import promises
 from limbeck.objectives.review import ReviewKD, hcl_loss
 from limbeck.objectives.rkd import RKD, rkd_angle_loss, rkd_distance_loss
 from limbeck.objectives.semckd import SemCKD, semckd_loss
-from limbeck.objectives.simkd import simkd_loss
+from limbeck.objectives.simkd import SimKD, simkd_loss
 from limbeck.objectives.sp import SP, sp_loss
 from limbeck.objectives.srrl import SRRL, srrl_loss
 from limbeck.objectives.standardised import Standardised, standardise, standardised
@@ -44,6 +44,7 @@ __all__ = [
     "CTKD",
     "DIST",
     "DKD",
+    "DML",
     "FSP",
     "KD",
     "MLLD",
@@ -68,11 +69,13 @@ __all__ = [
     "FitNet",
     "Known",
     "LogitMSE",
+    "Mixed",
     "Objective",
     "Outputs",
     "Probe",
     "ReviewKD",
     "SemCKD",
+    "SimKD",
     "Standardised",
     "Sum",
     "Tapped",

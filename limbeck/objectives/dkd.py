@@ -116,5 +116,7 @@ class DKD(Taught):
     warmup: float = Field(20.0, ge=0, description="Epochs over which the teacher's term grows from 0.")
 
     def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
-        part = dkd_loss(student.logits, teacher.logits, batch.labels, self.temperature, self.alpha, self.beta)
-        return part * batch.ramp(self.warmup)
+        def loss(labels: Tensor) -> Tensor:
+            return dkd_loss(student.logits, teacher.logits, labels, self.temperature, self.alpha, self.beta)
+
+        return batch.over_labels(loss) * batch.ramp(self.warmup)

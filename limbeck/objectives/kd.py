@@ -19,7 +19,8 @@ class CrossEntropy(Objective):
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread evenly over all classes.")
 
     def forward(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
-        return {"labels": cross_entropy(student.logits, batch.labels, self.label_smoothing)}
+        smoothing = self.label_smoothing
+        return {"labels": batch.over_labels(lambda labels: cross_entropy(student.logits, labels, smoothing))}
 
 
 class KD(Taught):

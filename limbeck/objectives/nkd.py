@@ -60,4 +60,7 @@ class NKD(Taught):
     gamma: float = Field(1.5, ge=0, description="Weight of the other classes; the authors' CIFAR-100: T 3, gamma 3.5.")
 
     def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
-        return nkd_loss(student.logits, teacher.logits, batch.labels, self.temperature, self.gamma)
+        def loss(labels: Tensor) -> Tensor:
+            return nkd_loss(student.logits, teacher.logits, labels, self.temperature, self.gamma)
+
+        return batch.over_labels(loss)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from contextlib import AbstractContextManager
+from functools import cached_property, partial
 from typing import Annotated, Literal, Self
 
 import torch
@@ -17,6 +20,8 @@ from limbeck.objectives.outputs import Batch, Outputs
 from limbeck.objectives.taps import Probe, probe
 from limbeck.spec import Family
 
+Precision = Callable[[], AbstractContextManager[object]]
+
 
 class Known:
     """What an objective may know of a training before it begins. Networks are probed only where somebody asks.
@@ -26,13 +31,30 @@ class Known:
         picture: (C, H, W) float in [0, 1], on the networks' device: one of the pictures to come.
         labels: (N,) int64 of all the training pictures; -1 where unlabelled.
         batch_size: the largest batch to come.
+        another: makes a network like the student, with weights of its own from torch's random state.
+        precision: gives the context in which networks are called.
     """
 
     def __init__(
-        self, student: nn.Module, teacher: nn.Module | None, picture: Tensor, labels: Tensor, batch_size: int
+        self,
+        student: nn.Module,
+        teacher: nn.Module | None,
+        picture: Tensor,
+        labels: Tensor,
+        batch_size: int,
+        another: Callable[[], nn.Module] | None = None,
+        precision: Precision = contextlib.nullcontext,
     ) -> None:
         self.student_network, self.teacher_network = student, teacher
         self.picture, self.labels, self.batch_size = picture, labels, batch_size
+        self.another, self.precision = another or partial(_started_anew, student), precision
+
+    def of(self, student: nn.Module) -> Known:
+        """The same of another student."""
+        if student is self.student_network:
+            return self
+        shown = self.picture, self.labels, self.batch_size
+        return Known(student, self.teacher_network, *shown, self.another, self.precision)
 
     @cached_property
     def student(self) -> Probe:
@@ -49,6 +71,15 @@ class Known:
         if self.teacher_network is None:
             raise LimbeckError("this objective needs a teacher to learn from. Give one, or choose cross_entropy.")
         return probe(self.teacher_network, self.picture)
+
+
+def _started_anew(network: nn.Module) -> nn.Module:
+    """A copy with the weights that its layers start with."""
+    other = copy.deepcopy(network)
+    for layer in other.modules():
+        if callable(reset := getattr(layer, "reset_parameters", None)):
+            reset()
+    return other
 
 
 Taps = tuple[tuple[str, ...], tuple[str, ...]]
@@ -69,6 +100,10 @@ class Objective(Family):
     def needs_teacher(self) -> bool:
         """Whether somebody has to label the views."""
         return False
+
+    def student(self, known: Known) -> nn.Module:
+        """The network that is trained and kept: the student as it is, unless the method is to change it."""
+        return known.student_network
 
     def taps(self, known: Known) -> Taps:
         """The submodules whose outputs `forward` finds in ``Outputs.taps``."""
@@ -112,6 +147,11 @@ class Sum(Objective):
     @property
     def needs_teacher(self) -> bool:
         return any(term.needs_teacher for term in self.terms)
+
+    def student(self, known: Known) -> nn.Module:
+        for term in self.terms:
+            known = known.of(term.student(known))
+        return known.student_network
 
     def taps(self, known: Known) -> Taps:
         ours, theirs = zip(*(term.taps(known) for term in self.terms), strict=True)
@@ -195,7 +235,8 @@ class _TwoTerms(nn.Module):
     def forward(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
         objective, parts = self._objective, {}
         if objective.labels:
-            parts["labels"] = objective.labels * cross_entropy(student.logits, batch.labels)
+            labelled = batch.over_labels(lambda labels: cross_entropy(student.logits, labels))
+            parts["labels"] = objective.labels * labelled
         if objective.weight:
             ours, theirs = self._taps
             taught = _only(teacher, theirs) if teacher is not None else student  # nobody's where nobody is needed

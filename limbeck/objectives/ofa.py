@@ -85,12 +85,12 @@ class OFA(Featured):
 
     def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
         said = [head(pooled(tap)) for head, tap in zip(learned.children(), features(student.taps), strict=True)]
-        return torch.stack(
-            [
-                ofa_loss(logits, teacher.logits, batch.labels, self.eps, self.temperature, self.form)
-                for logits in (student.logits, *said)
-            ]
-        ).sum()
+
+        def loss(labels: Tensor) -> Tensor:
+            known = teacher.logits, labels, self.eps, self.temperature, self.form
+            return torch.stack([ofa_loss(logits, *known) for logits in (student.logits, *said)]).sum()
+
+        return batch.over_labels(loss)
 
     def _paired(self) -> bool:
         return False

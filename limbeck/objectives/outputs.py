@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +23,18 @@ class Outputs:
     taps: dict[str, Tensor] = field(default_factory=dict)
 
 
+class Mixed(NamedTuple):
+    """What was mixed into the pictures of a batch.
+
+    Attributes:
+        labels: (B,) int64, of the pictures that were mixed in; -1 where unlabelled.
+        share: 0-d float, from 0.5 to 1: how much of each picture is itself.
+    """
+
+    labels: Tensor
+    share: Tensor
+
+
 @dataclass
 class Batch:
     """What was shown, and when.
@@ -28,11 +42,11 @@ class Batch:
     Attributes:
         index: (B,) int64, the pictures' places in the training set.
         images: (B, 3, H, W) float views in [0, 1].
-        labels: (B,) int64; -1 where unlabelled.
+        labels: (B,) int64; -1 where unlabelled. Of a mixed picture, those of its larger part: see `over_labels`.
         step: 0-d float, optimizer steps taken so far.
         epoch: 0-d float, epochs seen so far, with fractions.
         progress: 0-d float, from 0 at the start of the training to 1 at its end.
-        mix: how the pictures were mixed, where they were.
+        mixed: what was mixed into the pictures; None where nothing was.
     """
 
     index: Tensor
@@ -41,7 +55,17 @@ class Batch:
     step: Tensor
     epoch: Tensor
     progress: Tensor
-    mix: Tensor | None = None
+    mixed: Mixed | None = None
+
+    def over_labels(self, loss: Callable[[Tensor], Tensor]) -> Tensor:
+        """``loss(labels)``; of mixed pictures, its mean over both labels, each with its share.
+
+        For a cross-entropy, that is the cross-entropy with the mixed label.
+        """
+        if self.mixed is None:
+            return loss(self.labels)
+        share = self.mixed.share
+        return share * loss(self.labels) + (1 - share) * loss(self.mixed.labels)
 
     def ramp(self, epochs: float) -> Tensor:
         """0-d float, growing from 0 to 1 over the first ``epochs``; 1 from the start where they are none."""

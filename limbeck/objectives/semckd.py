@@ -11,11 +11,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
+from limbeck.models.reused import average_down, enough_to_normalise
 from limbeck.objectives.checks import same_shape
 from limbeck.objectives.features import Featured, features
 from limbeck.objectives.objective import Known
 from limbeck.objectives.outputs import Batch, Outputs
-from limbeck.objectives.simkd import average_down, enough_to_normalise
 from limbeck.objectives.sp import gram, unit_rows
 
 

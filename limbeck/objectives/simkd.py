@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import copy
+from typing import ClassVar, Literal
 
-import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
+from limbeck.models.composed import reuse
+from limbeck.models.ensemble import Ensemble
+from limbeck.models.normalised import plain
+from limbeck.models.reused import Shape, average_down
 from limbeck.objectives.checks import same_shape
+from limbeck.objectives.features import Featured, Where, features
+from limbeck.objectives.objective import Known, Taps
+from limbeck.objectives.outputs import Batch, Outputs
 from limbeck.objectives.promises import promises
-
-Shape = tuple[int, int, int]
+from limbeck.objectives.taps import Probe
 
 
 @promises("least", "batch")
@@ -39,72 +45,39 @@ def simkd_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return (student.float() - wanted).square().mean()
 
 
-class Projector(nn.Module):
-    """The student's features (B, C_s, H_s, W_s) in the teacher's terms: (B, C_t, min(H_s, H_t), min(W_s, W_t)).
+def _map(network: Probe, path: str) -> Shape:
+    shape = network.shape(path)
+    if len(shape) != 3:
+        raise LimbeckError(f"simkd projects maps, but {path!r} gives {shape} for a picture. Tap a convolution.")
+    return shape
 
-    Average pooling where the student's map is the larger one, then convolutions 1x1, 3x3 and 1x1 without biases, each
-    with batch normalisation and ReLU; the narrow middle has C_t / factor channels.
 
-    Args:
-        student_shape: (channels, height, width) of the student's features.
-        teacher_shape: (channels, height, width) of the teacher's features.
-        factor: 1 or more; the paper's is 2, and more makes the student smaller.
+class SimKD(Featured):
+    """The teacher's classifier reused (Chen et al., CVPR 2022): `simkd_loss` alone, without labels.
+
+    The distilled student is another network than the student alone: its own layers up to the tap, a projector, and what
+    the teacher does behind its tap, which is copied and stays as it is. It carries the weights of both.
     """
 
-    def __init__(self, student_shape: Shape, teacher_shape: Shape, factor: int = 2) -> None:
-        super().__init__()
-        inner = max(teacher_shape[0] // factor, 1)
-        self.size = (min(student_shape[1], teacher_shape[1]), min(student_shape[2], teacher_shape[2]))
-        self.layers = nn.Sequential(
-            *_block(student_shape[0], inner, 1), *_block(inner, inner, 3), *_block(inner, teacher_shape[0], 1)
-        )
+    where: ClassVar[Where] = "last"
+    name: Literal["simkd"] = "simkd"
+    labels: float = Field(0.0, ge=0, description="Weight of the labels' term.")
+    factor: int = Field(2, ge=1, description="The projector's middle has the teacher's channels divided by this.")
 
-    def forward(self, features: Tensor) -> Tensor:
-        features = average_down(features, self.size)
-        enough_to_normalise(features, self)
-        return self.layers(features)
+    def student(self, known: Known) -> nn.Module:
+        if not self.weight:
+            return known.student_network
+        ours, theirs = super().taps(known)
+        assert known.teacher_network is not None
+        if len(ours) != 1:
+            raise LimbeckError(f"simkd cuts each network once, but {len(ours)} taps are named. Name one of each.")
+        if isinstance(plain(known.teacher_network), Ensemble):
+            raise LimbeckError("simkd reuses the classifier of one teacher, but there are several. Give it one.")
+        shapes = _map(known.student, ours[0]), _map(known.teacher, theirs[0])
+        return reuse(known.student_network, known.teacher_network, (ours[0], theirs[0]), shapes, self.factor)
 
+    def taps(self, known: Known) -> Taps:
+        return (("projector",), super().taps(known)[1]) if self.weight else ((), ())
 
-class ReusedHeadStudent(nn.Module):
-    """A student of its own backbone, a projector and the teacher's head; the head is a copy that never changes.
-
-    Args:
-        backbone: pictures to features (B, C_s, H_s, W_s).
-        projector: a `Projector`; its output is what `simkd_loss` compares.
-        head: all that the teacher does behind the features that are compared, its pooling included.
-    """
-
-    def __init__(self, backbone: nn.Module, projector: nn.Module, head: nn.Module) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.projector = projector
-        self.head = copy.deepcopy(head).requires_grad_(False).eval()
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.projector(self.backbone(images)))
-
-    def train(self, mode: bool = True) -> ReusedHeadStudent:
-        """Training mode for what is trained; the head stays as the teacher had it."""
-        super().train(mode)
-        self.head.eval()
-        return self
-
-
-def average_down(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, C, H, W) maps averaged down to (height, width); as they are where they are smaller than that somewhere."""
-    smaller = maps.shape[2] < size[0] or maps.shape[3] < size[1]
-    return maps if smaller or maps.shape[2:] == size else F.adaptive_avg_pool2d(maps, size)
-
-
-def enough_to_normalise(maps: Tensor, module: nn.Module) -> None:
-    """Refuses (B, C, H, W) maps with a single value a channel, whose deviation batch normalisation cannot know."""
-    if module.training and maps.shape[0] * maps.shape[2] * maps.shape[3] < 2:
-        raise LimbeckError(
-            f"maps of shape {tuple(maps.shape)} have one value a channel, too few for batch normalisation. "
-            "Use a batch size that leaves 2 or more pictures in the last batch."
-        )
-
-
-def _block(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
-    convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
-    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        return simkd_loss(*features(student.taps), *features(teacher.taps))

@@ -103,5 +103,6 @@ class _OfStandardised(nn.Module):
         ours, theirs = (Outputs(standardise(outputs.logits)) for outputs in (student, teacher))
         parts = {name: self._weight * part for name, part in self.taught(ours, theirs, batch).items()}
         if self._labels:
-            parts["labels"] = self._labels * cross_entropy(student.logits, batch.labels)
+            labelled = batch.over_labels(lambda labels: cross_entropy(student.logits, labels))
+            parts["labels"] = self._labels * labelled
         return parts

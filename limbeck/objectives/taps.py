@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from limbeck.errors import LimbeckError, nearest
-from limbeck.models.normalised import Normalised
+from limbeck.models.normalised import plain
 from limbeck.objectives.outputs import Outputs
 
 _INPUT = ":in"
@@ -74,11 +74,6 @@ def tapped(network: nn.Module, paths: tuple[str, ...], images: Tensor) -> Output
         return listening(images)
     finally:
         listening.close()
-
-
-def plain(network: nn.Module) -> nn.Module:
-    """The network itself, without limbeck's normalisation around it: what paths are counted from."""
-    return network.network if isinstance(network, Normalised) else network
 
 
 def submodule(root: nn.Module, path: str) -> nn.Module:

@@ -30,4 +30,7 @@ class TfKD(Taught):
         return False
 
     def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
-        return tf_kd_loss(student.logits, batch.labels, self.temperature, self.correct, self.form)
+        def loss(labels: Tensor) -> Tensor:
+            return tf_kd_loss(student.logits, labels, self.temperature, self.correct, self.form)
+
+        return batch.over_labels(loss)

@@ -59,4 +59,7 @@ class WSLD(Taught):
     temperature: float = Field(4.0, gt=0, description="Softens both networks' probabilities; above 0.")
 
     def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
-        return wsld_loss(student.logits, teacher.logits, batch.labels, self.temperature)
+        def loss(labels: Tensor) -> Tensor:
+            return wsld_loss(student.logits, teacher.logits, labels, self.temperature)
+
+        return batch.over_labels(loss)

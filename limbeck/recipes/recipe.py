@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from limbeck import own
 from limbeck.data import CATALOGUE
@@ -17,7 +17,7 @@ from limbeck.errors import LimbeckError, unknown
 from limbeck.models.model import Model
 from limbeck.objectives import AnyObjective, CrossEntropy, Objective
 from limbeck.spec import Spec
-from limbeck.teachers import AnyLabelling
+from limbeck.teachers import AnyLabelling, Stored
 from limbeck.training import Device, Train
 
 _CHANNELS = 3  # of every data set's pictures
@@ -88,13 +88,31 @@ class Weights(Spec):
     path: Path = Field(description="A weights.safetensors that limbeck wrote.")
 
 
+class Teachers(Spec):
+    """Several teachers that answer together: the mean of their logits. In Python, a list of them will do.
+
+    Those that are trained start from seeds of their own: the first one's, and the numbers after it.
+    """
+
+    members: tuple[Teacher, ...] = Field(min_length=2)
+
+
 def _kind_of_teacher(teacher: Any) -> str:
-    has_path = "path" in teacher if isinstance(teacher, dict) else hasattr(teacher, "path")
-    return "weights" if has_path else "training"
+    if isinstance(teacher, (list, tuple)):
+        return "teachers"
+    fields = teacher if isinstance(teacher, dict) else dir(teacher)
+    return "weights" if "path" in fields else "teachers" if "members" in fields else "training"
+
+
+def _listed(teachers: Any) -> Any:
+    return {"members": teachers} if isinstance(teachers, (list, tuple)) else teachers
 
 
 Teacher = Annotated[
-    Annotated["Training", Tag("training")] | Annotated[Weights, Tag("weights")], Discriminator(_kind_of_teacher)
+    Annotated["Training", Tag("training")]
+    | Annotated[Weights, Tag("weights")]
+    | Annotated[Teachers, BeforeValidator(_listed), Tag("teachers")],
+    Discriminator(_kind_of_teacher),
 ]
 
 
@@ -119,18 +137,27 @@ class Training(Spec):
         "" for this one, "teacher." for its teacher: "teacher.student.width" is an option of the command line.
         """
         yield above, self
-        if isinstance(self.teacher, Training):
-            yield from self.teacher.chain(f"{above}teacher.")
-        elif self.teacher is not None:
-            yield f"{above}teacher.", self.teacher
+        yield from _chain(self.teacher, f"{above}teacher.")
 
     @field_validator("teacher", mode="before")
     @classmethod
     def _only_its_training(cls, teacher: Any) -> Any:
         """A whole recipe may be given as the teacher: its data, protocol and device are those of this recipe."""
+        if isinstance(teacher, (list, tuple)):
+            return [cls._only_its_training(member) for member in teacher]
         if isinstance(teacher, Recipe):
             return Training(**{name: getattr(teacher, name) for name in Training.model_fields})
         return teacher
+
+
+def _chain(teacher: Teacher | None, above: str) -> Iterator[tuple[str, Training | Weights]]:
+    if isinstance(teacher, Teachers):
+        for number, member in enumerate(teacher.members):
+            yield from _chain(member, f"{above}members.{number}.")
+    elif isinstance(teacher, Training):
+        yield from teacher.chain(above)
+    elif teacher is not None:
+        yield above, teacher
 
 
 class Recipe(Training):
@@ -147,7 +174,7 @@ class Recipe(Training):
     logits: AnyLabelling | None = Field(
         None,
         description="stored: the teacher's answers are kept for all seeds; live: it is asked anew; none: stored, "
-        "but live where the objective needs features.",
+        "but live where the objective needs features or pictures are mixed.",
     )
     protocol: Protocol = Protocol()
     device: Device = Device()
@@ -156,6 +183,17 @@ class Recipe(Training):
     def _alone_is_alone(self) -> Recipe:
         if self.alone is not None and self.alone.needs_teacher:
             raise ValueError(f"alone = {self.alone.name!r} needs a teacher; choose cross_entropy")
+        return self
+
+    @model_validator(mode="after")
+    def _mixed_pictures_are_asked_about_anew(self) -> Recipe:
+        for above, how in self.chain():
+            mix = how.views.mix if isinstance(how, Training) and how.teacher else None
+            if mix and isinstance(self.logits, Stored):
+                raise ValueError(
+                    f"logits = 'stored' keeps one answer a view, but {above}views.mix = {mix.name!r} makes other "
+                    "pictures of them for every seed; choose live"
+                )
         return self
 
     @model_validator(mode="after")

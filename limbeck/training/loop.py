@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from limbeck import files, streams
 from limbeck.data.dataset import Dataset
+from limbeck.data.mixing import mix
 from limbeck.data.views import Views, make_views
 from limbeck.errors import LimbeckError
-from limbeck.objectives import Batch, Outputs, Tapped, total
+from limbeck.objectives import Batch, Mixed, Outputs, Tapped, total
 from limbeck.training import checkpoint
 from limbeck.training.device import Engine
 from limbeck.training.optim import Train
@@ -121,12 +122,15 @@ class _Training:
         step = first = epoch * job.steps_per_epoch
         for chunk in order.split((1 if job.taps else job.train.chunk) * job.train.batch_size):
             views = make_views(job.pictures.fetch(chunk), chunk, job.views, job.view_seed, epoch)
-            taught = job.teacher.outputs(chunk, views, epoch) if job.teacher else None
             labels = job.pictures.labels[chunk]
+            starts = range(0, len(chunk), job.train.batch_size)
+            batches = [slice(start, start + job.train.batch_size) for start in starts]
+            mixed = [self._mix(step + number, views, labels, part) for number, part in enumerate(batches)]
+            taught = job.teacher.outputs(chunk, views, epoch) if job.teacher else None
             seen: list[Tensor] = []
-            for start in range(0, len(chunk), job.train.batch_size):
-                part = slice(start, start + job.train.batch_size)
-                seen.append(self.step(step + len(seen), chunk[part], views[part], labels[part], _slice(taught, part)))
+            for part, partners in zip(batches, mixed, strict=True):
+                shown = _Shown(chunk[part], views[part], labels[part], _slice(taught, part), partners)
+                seen.append(self.step(step + len(seen), shown))
             tally = torch.stack(seen).cpu()
             self._stop_unless_finite(tally, epoch, step)
             tallies.append(tally)
@@ -135,13 +139,21 @@ class _Training:
             job.progress(step, self._note(tally, speed))
         return self._metrics(torch.cat(tallies), began)
 
-    def step(self, step: int, index: Tensor, views: Tensor, labels: Tensor, taught: Outputs | None) -> Tensor:
+    def _mix(self, step: int, views: Tensor, labels: Tensor, part: slice) -> Mixed | None:
+        """Mixes the views of a batch, in place, where the job asks for it."""
+        job = self.job
+        if job.views.mix is None:
+            return None
+        views[part], mixture = mix(job.views.mix, views[part], job.view_seed, step)
+        return Mixed(labels[part][mixture.partner], torch.tensor(mixture.share, device=views.device))
+
+    def step(self, step: int, shown: _Shown) -> Tensor:
         """One optimizer step. Returns (pictures, pictures right, loss and its parts summed over the pictures)."""
-        job, tally = self.job, torch.zeros((), device=views.device)
-        for part in _parts(len(index), job.train.accumulate):
-            loss, summed = self.loss(self._clock(step), index[part], views[part], labels[part], _slice(taught, part))
+        job, tally, count = self.job, torch.zeros((), device=shown.views.device), len(shown.views)
+        for part in _parts(count, job.train.accumulate):
+            loss, summed = self.loss(self._clock(step), *shown.part(part))
             self._stop_unless_the_same_terms()
-            (loss * ((part.stop - part.start) / len(index))).backward()
+            (loss * ((part.stop - part.start) / count)).backward()
             tally = tally + summed
         if job.train.clip:
             nn.utils.clip_grad_norm_(self.parameters, job.train.clip)
@@ -154,14 +166,20 @@ class _Training:
         return tally
 
     def _loss(
-        self, clock: Tensor, index: Tensor, views: Tensor, labels: Tensor, taught: Outputs | None
+        self,
+        clock: Tensor,
+        index: Tensor,
+        views: Tensor,
+        labels: Tensor,
+        taught: Outputs | None,
+        mixed: Mixed | None,
     ) -> tuple[Tensor, Tensor]:
         """Views to loss; this is what torch.compile sees."""
         job = self.job
         images = job.engine.pictures(views)
         with job.engine.precision():
             student = self.student(images)
-        batch = Batch(index, images, labels, step=clock[0], epoch=clock[1], progress=clock[2])
+        batch = Batch(index, images, labels, step=clock[0], epoch=clock[1], progress=clock[2], mixed=mixed)
         parts = job.objective(student, taught, batch)
         loss = total(parts)
         self.returned = tuple(parts)
@@ -266,6 +284,21 @@ class _Training:
             return int(state["epoch"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise checkpoint.unusable(job.folder / "checkpoint.pt", "does not fit this training", error) from error
+
+
+class _Shown(NamedTuple):
+    """Pictures that go through a step, or through a part of one, together."""
+
+    places: Tensor
+    views: Tensor
+    labels: Tensor
+    taught: Outputs | None
+    mixed: Mixed | None
+
+    def part(self, where: slice) -> _Shown:
+        """Some of them."""
+        mixed = Mixed(self.mixed.labels[where], self.mixed.share) if self.mixed else None
+        return _Shown(self.places[where], self.views[where], self.labels[where], _slice(self.taught, where), mixed)
 
 
 def _average(network: nn.Module, decay: float) -> AveragedModel:

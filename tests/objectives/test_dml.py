@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
-from limbeck.objectives.dml import dml_loss
+from limbeck.objectives import Batch, Known, Outputs, cross_entropy
+from limbeck.objectives.dml import DML, dml_loss
 
 FORMS: Any = pytest.mark.parametrize("form", ["released", "paper"])
 
@@ -98,3 +99,43 @@ def test_nobody_to_learn_from() -> None:
 def test_shapes_that_differ() -> None:
     with pytest.raises(LimbeckError, match=r"^student logits \(2, 3\) and teacher logits \(2, 4\) differ in shape"):
         dml_loss(logits(2, 3), [logits(2, 3), logits(2, 4)])
+
+
+class TestObjective:
+    """The student and its peers, on a linear network whose answers can be worked out."""
+
+    def cohort(self, peers: int = 2, **fields: Any) -> tuple[nn.Module, nn.Module, Batch]:
+        torch.manual_seed(0)
+        student = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+        images, labels, now = torch.rand(4, 3, 2, 2), torch.tensor([0, 2, 1, -1]), torch.zeros(())
+        module = DML(peers=peers, **fields).build(Known(student, None, images[0], labels, 4))
+        return student, module, Batch(torch.arange(4), images, labels, now, now, now)
+
+    def test_everybody_learns_from_the_labels_and_from_the_others(self) -> None:
+        student, module, batch = self.cohort(weight=0.5, labels=2)
+        parts = module(Outputs(student(batch.images)), None, batch)
+        said = [student(batch.images), *(peer(batch.images) for peer in module.peers)]
+        assert len({tuple(logits.flatten().tolist()) for logits in said}) == 3  # weights of their own
+        losses = [
+            (2 * cross_entropy(ours, batch.labels), 0.5 * dml_loss(ours, [o for o in said if o is not ours]))
+            for ours in said
+        ]
+        assert parts.keys() == {"labels", "dml", "peers"}
+        torch.testing.assert_close(parts["labels"], losses[0][0])
+        torch.testing.assert_close(parts["dml"], losses[0][1])
+        torch.testing.assert_close(parts["peers"], sum(losses[1] + losses[2], torch.zeros(())))
+
+    def test_nobody_is_moved_by_anothers_loss(self) -> None:
+        student, module, batch = self.cohort()
+        parts = module(Outputs(student(batch.images)), None, batch)
+        parts["peers"].backward(retain_graph=True)
+        assert all(weight.grad is None for weight in student.parameters())
+        assert all(weight.grad is not None for weight in module.parameters())
+        module.zero_grad()
+        (parts["labels"] + parts["dml"]).backward()
+        assert all(weight.grad is not None for weight in student.parameters())
+        assert all(weight.grad is None for weight in module.parameters())
+
+    def test_it_needs_to_know_the_student(self) -> None:
+        with pytest.raises(LimbeckError, match=r"dml needs to know the student.*build\(known\)"):
+            DML().build()

@@ -57,6 +57,12 @@ class Setting:
         step, now, done = torch.tensor([10.0, epoch, 0.5])
         return Batch(torch.arange(COUNT), self.images, self.labels if labels is None else labels, step, now, done)
 
+    def build(self, objective: Objective) -> nn.Module:
+        """As training does: the student first, which a method may change."""
+        self.known = self.known.of(objective.student(self.known))
+        self.student = self.known.student_network
+        return objective.build(self.known)
+
     def parts(self, objective: Objective, module: nn.Module, batch: Batch | None = None) -> dict[str, Tensor]:
         ours, theirs = objective.taps(self.known)
         student, teacher = Tapped(self.student, ours), Tapped(self.teacher, theirs)
@@ -79,7 +85,7 @@ def described(name: str) -> Objective:
 def test_it_teaches(name: str, teacher: str) -> None:
     """The loss is a finite number, and its gradient reaches the student and what is learned, never the teacher."""
     setting, objective = Setting(teacher), described(name)
-    module = objective.build(setting.known)
+    module = setting.build(objective)
     parts = setting.parts(objective, module)
     assert all(part.shape == () and part.dtype == torch.float32 for part in parts.values())
     loss = total(parts)
@@ -100,7 +106,7 @@ def test_the_teachers_part_alone_is_learned_from(name: str) -> None:
     if isinstance(objective, Standardised):
         assert isinstance(objective.of, Taught)
         objective = objective.with_(of=objective.of.with_(labels=0))
-    module = objective.build(setting.known)
+    module = setting.build(objective)
     parameters = [*setting.student.parameters(), *module.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=3e-3)
     values = []
@@ -134,9 +140,9 @@ def test_weights_weigh(name: str) -> None:
     setting, objective = Setting(), described(name)
     setting.student.eval()
     assert isinstance(objective, Taught)
-    once = setting.parts(objective, objective.build(setting.known))
+    once = setting.parts(objective, setting.build(objective))
     more = objective.with_(weight=2 * objective.weight, labels=3 * objective.labels)
-    again = setting.parts(more, more.build(setting.known))
+    again = setting.parts(more, setting.build(more))
     wanted = {part: value * (3 if part == "labels" else 2) for part, value in once.items()}
     if name == "standardised":  # its labels' weight is that of what it standardises
         wanted["labels"] = once["labels"]
@@ -147,7 +153,7 @@ def test_weights_weigh(name: str) -> None:
 def test_pictures_without_labels_teach_too(name: str) -> None:
     setting, objective = Setting(), described(name)
     nobody = torch.full((COUNT,), -1)
-    loss = total(setting.parts(objective, objective.build(setting.known), setting.batch(nobody)))
+    loss = total(setting.parts(objective, setting.build(objective), setting.batch(nobody)))
     assert loss.isfinite()
 
 
@@ -158,8 +164,8 @@ class TestSum:
         kd, rkd = KD(weight=0.9, labels=0.1), RKD(labels=0.5)
         both = kd + 2 * rkd
         assert both == Sum(terms=(kd, rkd), weights=(1, 2))
-        apart = setting.parts(kd, kd.build(setting.known)), setting.parts(rkd, rkd.build(setting.known))
-        together = setting.parts(both, both.build(setting.known))
+        apart = setting.parts(kd, setting.build(kd)), setting.parts(rkd, setting.build(rkd))
+        together = setting.parts(both, setting.build(both))
         assert together.keys() == {"labels", "kd", "rkd"}
         torch.testing.assert_close(together["kd"], apart[0]["kd"])
         torch.testing.assert_close(together["rkd"], 2 * apart[1]["rkd"])
@@ -175,7 +181,7 @@ class TestSum:
     def test_every_term_learns(self) -> None:
         setting = Setting()
         both = FitNet() + CRD(negatives=8)
-        module = both.build(setting.known)
+        module = setting.build(both)
         total(setting.parts(both, module)).backward()
         assert len(list(module.parameters())) > len(list(CRD(negatives=8).build(setting.known).parameters()))
         assert all(parameter.grad is not None for parameter in module.parameters())
@@ -205,7 +211,7 @@ class TestFeatured:
         setting = Setting()
         objective = FitNet(student_taps=("features.stage1",), teacher_taps=("features.stage3",), labels=0)
         assert objective.taps(setting.known) == (("features.stage1",), ("features.stage3",))
-        assert total(setting.parts(objective, objective.build(setting.known))).isfinite()
+        assert total(setting.parts(objective, setting.build(objective))).isfinite()
 
     @pytest.mark.parametrize(
         ("fields", "message"),

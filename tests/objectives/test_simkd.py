@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
-from limbeck.objectives.simkd import Projector, ReusedHeadStudent, simkd_loss
+from limbeck.models import Ensemble
+from limbeck.models.model import Model
+from limbeck.models.reused import Projector, ReusedHeadStudent
+from limbeck.objectives import Known, SimKD
+from limbeck.objectives.simkd import simkd_loss
 
 
 def features(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
@@ -111,6 +116,52 @@ class TestProjector:
             projector(features(1, 3, 1, 1))
         assert projector.eval()(features(1, 3, 1, 1)).isfinite().all()
         assert Projector((3, 2, 1), (4, 2, 1))(features(1, 3, 2, 1)).isfinite().all()
+
+
+class TestObjective:
+    def known(self, teacher: nn.Module) -> Known:
+        torch.manual_seed(0)
+        student = Model(name="nin_cifar", width=0.1).build(5, ((0.5,) * 3, (0.25,) * 3))
+        return Known(student, teacher, torch.rand(3, 32, 32), torch.arange(5), 5)
+
+    def teacher(self) -> nn.Module:
+        return Model(name="wrn_16_2", width=0.25).build(5, ((0.5,) * 3, (0.25,) * 3)).eval()
+
+    def test_what_it_taps(self) -> None:
+        known = self.known(self.teacher())
+        changed = known.of(SimKD().student(known))
+        assert SimKD().taps(changed) == (("projector",), ("features",))
+        assert changed.student.shape("projector") == changed.teacher.shape("features")
+
+    def test_without_weight_the_student_stays_as_it_is(self) -> None:
+        known = self.known(self.teacher())
+        plain = SimKD(weight=0, labels=1)
+        assert plain.student(known) is known.student_network
+        assert plain.taps(known) == ((), ())
+
+    @pytest.mark.parametrize(
+        ("fields", "several", "message"),
+        [
+            ({}, True, r"^simkd reuses the classifier of one teacher, but there are several\. Give it one\.$"),
+            (
+                {
+                    "student_taps": ("features.stage2", "features.stage3"),
+                    "teacher_taps": ("features.stage2", "features.stage3"),
+                },
+                False,
+                r"^simkd cuts each network once, but 2 taps are named\. Name one of each\.$",
+            ),
+            (
+                {"student_taps": ("features.stage3",), "teacher_taps": ("classifier",)},
+                False,
+                r"^simkd projects maps, but 'classifier' gives \(5,\) for a picture\. Tap a convolution\.$",
+            ),
+        ],
+    )
+    def test_what_cannot_be_done(self, fields: dict[str, Any], several: bool, message: str) -> None:
+        teacher = Ensemble([self.teacher(), self.teacher()]) if several else self.teacher()
+        with pytest.raises(LimbeckError, match=message):
+            SimKD(**fields).student(self.known(teacher))
 
 
 class TestStudent:

@@ -101,10 +101,10 @@ def test_methods_on_the_published_pairs(teacher: str, student: str) -> None:
     ]
     for name, kind in ours[PAIRS.index((teacher, student)) % 6 :: 6]:
         objective = CRD(negatives=8) if kind is CRD else kind()
-        module = objective.build(known)
-        listening = [
-            Tapped(network, paths) for network, paths in zip((taught, frozen), objective.taps(known), strict=True)
-        ]
+        trained = known.of(objective.student(known))
+        module = objective.build(trained)
+        networks = trained.student_network, frozen
+        listening = [Tapped(*pair) for pair in zip(networks, objective.taps(trained), strict=True)]
         loss = total(module(*(tapped(images) for tapped in listening), batch))
         for tapped in listening:
             tapped.close()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from limbeck import streams
 from limbeck.data.views import Views, make_views
-from limbeck.objectives import KD, CrossEntropy
+from limbeck.objectives import KD, Batch, CrossEntropy, Outputs
 from limbeck.teachers import LiveTeacher
 from limbeck.training import SGD, AdamW, Engine, Job, Train, fit
 
@@ -164,6 +164,44 @@ def test_views_their_seed_and_the_order_all_count(make: Make, what: str, same_bi
     changed: Job = make(False, **{what: {"views": Views(), "view_seed": 6, "seed": 1}[what]})
     changed.network.load_state_dict(make(False).network.state_dict())
     assert not same_bits(fit(make(False)), fit(changed))
+
+
+class Witness(nn.Module):
+    """A teacher who answers with its views, and an objective that compares them with what the student was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.agreed: list[bool] = []
+        self.shares: list[float] = []
+
+    def outputs(self, index: Tensor, views_NCHW: Tensor, epoch: int) -> Outputs:
+        return Outputs(views_NCHW.float().div(255).flatten(1))
+
+    def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
+        assert batch.mixed is not None
+        self.agreed.append(torch.equal(teacher.logits, batch.images.flatten(1)))
+        self.shares.append(float(batch.mixed.share))
+        return {"labels": batch.over_labels(lambda labels: F.cross_entropy(student.logits, labels))}
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_teacher_and_student_see_the_same_mixed_views(make: Make, train: Train, name: str, chunk: int) -> None:
+    witness = Witness()
+    job = make(train=train.with_(chunk=chunk, accumulate=2), views=Views(crop=2, flip=False, mix=name))
+    job.teacher = job.objective = witness
+    fit(job)
+    assert len(witness.agreed) == 2 * 12
+    assert all(witness.agreed)
+    assert witness.shares[::2] == witness.shares[1::2]  # both parts of a batch
+    assert len(set(witness.shares)) > 6
+
+
+def test_mixing_does_not_depend_on_the_chunk_and_changes_the_student(make: Make, train: Train, same_bits: Same) -> None:
+    mixed = Views(crop=2, flip=False, mix="mixup")
+    one, other = (fit(make(train=train.with_(chunk=chunk), views=mixed)) for chunk in (1, 3))
+    assert same_bits(one, other)
+    assert not same_bits(one, fit(make(train=train, views=mixed.with_(mix=None))))
 
 
 def test_no_epochs_leave_the_network_as_it_was_made(make: Make, same_bits: Same, train: Train) -> None:

@@ -1,0 +1,79 @@
+"""A network cut in two at a submodule's output: what comes before it, and what comes behind."""
+
+from __future__ import annotations
+
+from torch import fx, nn
+
+from limbeck.errors import LimbeckError
+
+
+class _Whole(fx.Tracer):
+    """Looks into submodules that have submodules, but for one, which is taken whole."""
+
+    def __init__(self, whole: str) -> None:
+        super().__init__()
+        self._whole = whole
+
+    def is_leaf_module(self, module: nn.Module, path: str) -> bool:
+        return path == self._whole or next(module.children(), None) is None
+
+
+def before(network: nn.Module, path: str) -> nn.Module:
+    """From pictures to the output of the submodule at ``path``, with the network's own parameters.
+
+    Raises:
+        LimbeckError: the network cannot be cut there.
+    """
+    graph, place = _traced(network, path)
+    graph.output_node().args = (place,)
+    return _cut(network, graph)
+
+
+def behind(network: nn.Module, path: str) -> nn.Module:
+    """From the output of the submodule at ``path`` to logits, with the network's own parameters.
+
+    Raises:
+        LimbeckError: the network cannot be cut there.
+    """
+    graph, place = _traced(network, path)
+    with graph.inserting_before(place):
+        place.replace_all_uses_with(graph.placeholder("features"))
+    _tidy(graph)
+    for unused in [node for node in graph.nodes if node.op == "placeholder" and node.target != "features"]:
+        if unused.users:
+            passed = ", ".join(user.name for user in unused.users)
+            raise LimbeckError(
+                f"{type(network).__name__} cannot be cut behind {path!r}: what follows needs more than its output "
+                f"(the picture goes into {passed}, too). Name a submodule that everything goes through."
+            )
+        graph.erase_node(unused)
+    return _cut(network, graph)
+
+
+def _traced(network: nn.Module, path: str) -> tuple[fx.Graph, fx.Node]:
+    try:
+        graph = _Whole(path).trace(network)
+    except Exception as error:
+        raise LimbeckError(
+            f"{type(network).__name__} cannot be cut at {path!r}: its forward cannot be followed symbolically "
+            f"({error}). Use a network without decisions on its tensors, or another objective."
+        ) from error
+    places = [node for node in graph.nodes if node.op == "call_module" and node.target == path]
+    if len(places) != 1:
+        raise LimbeckError(
+            f"{type(network).__name__} cannot be cut at {path!r}: that submodule is called {len(places)} times. Name "
+            "one that is called once."
+        )
+    return graph, places[0]
+
+
+def _cut(network: nn.Module, graph: fx.Graph) -> nn.Module:
+    _tidy(graph)
+    part = fx.GraphModule(network, graph, type(network).__name__)
+    part.delete_all_unused_submodules()
+    return part
+
+
+def _tidy(graph: fx.Graph) -> None:
+    """Removes what nothing depends on."""
+    graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
