@@ -9,7 +9,7 @@ from limbeck.objectives.dist import DIST, dist_loss
 from limbeck.objectives.dkd import DKD, dkd_loss
 from limbeck.objectives.dml import DML, dml_loss
 from limbeck.objectives.factor import FactorTransfer, factor_loss
-from limbeck.objectives.features import Featured
+from limbeck.objectives.features import Featured, Staged
 from limbeck.objectives.fitnet import FitNet, fitnet_loss
 from limbeck.objectives.fsp import FSP, fsp_loss
 from limbeck.objectives.kd import KD, CrossEntropy
@@ -76,6 +76,7 @@ __all__ = [
     "ReviewKD",
     "SemCKD",
     "SimKD",
+    "Staged",
     "Standardised",
     "Sum",
     "Tapped",

@@ -9,11 +9,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from limbeck.objectives.adapters import adapt
 from limbeck.objectives.checks import above_zero, same_shape
-from limbeck.objectives.features import Featured, Where, features
-from limbeck.objectives.objective import Known
-from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.features import Staged, Where
 
 
 def ab_loss(
@@ -51,7 +48,7 @@ def ab_loss(
     return cost if form == "paper" else cost * 3 / 1000
 
 
-class AB(Featured):
+class AB(Staged):
     """Activation boundaries (Heo et al., AAAI 2019): the sum over stages.
 
     The authors train with it before the labels; here both are learned together.
@@ -62,12 +59,5 @@ class AB(Featured):
     margin: float = Field(1.0, gt=0, description="How far beyond 0 the student must be.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
 
-    def learned(self, known: Known) -> nn.Module:
-        return nn.ModuleList(adapt(ours, theirs) for ours, theirs in self.shapes(known))
-
-    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
-        pairs = list(zip(learned.children(), features(student.taps), features(teacher.taps), strict=True))
-        later = reversed(range(len(pairs)))
-        return torch.stack(
-            [ab_loss(adapter(a), b, self.margin, n, self.form) for (adapter, a, b), n in zip(pairs, later, strict=True)]
-        ).sum()
+    def stage(self, ours: Tensor, theirs: Tensor, adapter: nn.Module, later: int) -> Tensor:
+        return ab_loss(adapter(ours), theirs, self.margin, later, self.form)

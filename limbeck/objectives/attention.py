@@ -10,9 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.objectives.adapters import adapt, same_maps
-from limbeck.objectives.features import Featured, features
-from limbeck.objectives.objective import Known
-from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.features import Staged
 
 
 def attention_loss(student: Tensor, teacher: Tensor, form: Literal["released", "paper"] = "released") -> Tensor:
@@ -48,16 +46,15 @@ def attention(maps: Tensor) -> Tensor:
     return F.normalize(maps.float().square().mean(1).flatten(1), dim=1)
 
 
-class AttentionTransfer(Featured):
+class AttentionTransfer(Staged):
     """Attention transfer (Zagoruyko and Komodakis, ICLR 2017): the sum over stages."""
 
     name: Literal["attention"] = "attention"
     weight: float = Field(1000.0, ge=0, description="Weight of the teacher's term.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
 
-    def learned(self, known: Known) -> nn.Module:
-        return nn.ModuleList(adapt(ours, (ours[0], *theirs[1:])) for ours, theirs in self.shapes(known))
+    def adapter(self, ours: tuple[int, ...], theirs: tuple[int, ...]) -> nn.Module:
+        return adapt(ours, (ours[0], *theirs[1:]))
 
-    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
-        pairs = zip(learned.children(), features(student.taps), features(teacher.taps), strict=True)
-        return torch.stack([attention_loss(resize(ours), theirs, self.form) for resize, ours, theirs in pairs]).sum()
+    def stage(self, ours: Tensor, theirs: Tensor, adapter: nn.Module, later: int) -> Tensor:
+        return attention_loss(adapter(ours), theirs, self.form)

@@ -7,11 +7,14 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar, Literal, Self
 
+import torch
 from pydantic import Field, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
+from limbeck.objectives.adapters import adapt
 from limbeck.objectives.objective import Known, Taps, Taught
+from limbeck.objectives.outputs import Batch, Outputs
 from limbeck.objectives.taps import Probe
 
 Where = Literal["stages", "middle", "last", "rectifiers", "embedding"]
@@ -76,6 +79,32 @@ class Featured(Taught):
 
     def _paired(self) -> bool:
         return True
+
+
+class Staged(Featured):
+    """Base of the objectives that compare each pair of features by itself: the sum of `stage` over the pairs."""
+
+    def adapter(self, ours: tuple[int, ...], theirs: tuple[int, ...]) -> nn.Module:
+        """What is learned for a pair of these shapes: by default, what brings the student's to the teacher's."""
+        return adapt(ours, theirs)
+
+    def stage(self, ours: Tensor, theirs: Tensor, adapter: nn.Module, later: int) -> Tensor:
+        """The loss of one pair: a float32 scalar.
+
+        Args:
+            ours: the student's, (B, ...).
+            theirs: the teacher's, (B, ...).
+            adapter: the pair's.
+            later: how many pairs come after it.
+        """
+        raise NotImplementedError
+
+    def learned(self, known: Known) -> nn.Module:
+        return nn.ModuleList(self.adapter(*pair) for pair in self.shapes(known))
+
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
+        stages = list(zip(features(student.taps), features(teacher.taps), learned.children(), strict=True))
+        return torch.stack([self.stage(*stage, len(stages) - n) for n, stage in enumerate(stages, start=1)]).sum()
 
 
 def features(taps: dict[str, Tensor]) -> list[Tensor]:

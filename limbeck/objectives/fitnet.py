@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from limbeck.objectives.adapters import adapt
 from limbeck.objectives.checks import same_shape
-from limbeck.objectives.features import Featured, Where, features
-from limbeck.objectives.objective import Known
-from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.features import Staged, Where
 from limbeck.objectives.promises import promises
 
 
@@ -40,7 +36,7 @@ def fitnet_loss(student: Tensor, teacher: Tensor, form: Literal["released", "pap
     return squares.mean() if form == "released" else squares.flatten(1).sum(1).mean() / 2
 
 
-class FitNet(Featured):
+class FitNet(Staged):
     """Hints (Romero et al., ICLR 2015): `fitnet_loss` of the middle stage.
 
     The student's map is brought to the teacher's shape by a learned adapter.
@@ -51,9 +47,5 @@ class FitNet(Featured):
     weight: float = Field(100.0, ge=0, description="Weight of the teacher's term.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
 
-    def learned(self, known: Known) -> nn.Module:
-        return nn.ModuleList(adapt(ours, theirs) for ours, theirs in self.shapes(known))
-
-    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
-        pairs = zip(learned.children(), features(student.taps), features(teacher.taps), strict=True)
-        return torch.stack([fitnet_loss(adapter(ours), theirs, self.form) for adapter, ours, theirs in pairs]).sum()
+    def stage(self, ours: Tensor, theirs: Tensor, adapter: nn.Module, later: int) -> Tensor:
+        return fitnet_loss(adapter(ours), theirs, self.form)

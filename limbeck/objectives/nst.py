@@ -10,9 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.objectives.adapters import adapt, same_maps
-from limbeck.objectives.features import Featured, features
-from limbeck.objectives.objective import Known
-from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.features import Staged
 
 
 def nst_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -50,15 +48,14 @@ def _mean_kernel(one: Tensor, other: Tensor) -> Tensor:
     return total / (batch * channels * others)
 
 
-class NST(Featured):
+class NST(Staged):
     """Neuron selectivity transfer (Huang and Wang 2017): the sum over stages."""
 
     name: Literal["nst"] = "nst"
     weight: float = Field(50.0, ge=0, description="Weight of the teacher's term.")
 
-    def learned(self, known: Known) -> nn.Module:
-        return nn.ModuleList(adapt(ours, (ours[0], *theirs[1:])) for ours, theirs in self.shapes(known))
+    def adapter(self, ours: tuple[int, ...], theirs: tuple[int, ...]) -> nn.Module:
+        return adapt(ours, (ours[0], *theirs[1:]))
 
-    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
-        pairs = zip(learned.children(), features(student.taps), features(teacher.taps), strict=True)
-        return torch.stack([nst_loss(resize(ours), theirs) for resize, ours, theirs in pairs]).sum()
+    def stage(self, ours: Tensor, theirs: Tensor, adapter: nn.Module, later: int) -> Tensor:
+        return nst_loss(adapter(ours), theirs)

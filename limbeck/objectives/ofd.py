@@ -13,9 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from limbeck.errors import LimbeckError
 from limbeck.objectives.adapters import adapt
 from limbeck.objectives.checks import same_shape
-from limbeck.objectives.features import Featured, Where, features
+from limbeck.objectives.features import Staged, Where
 from limbeck.objectives.objective import Known
-from limbeck.objectives.outputs import Batch, Outputs
 from limbeck.objectives.taps import plain, submodule
 
 _RARE = 0.001  # the authors': below this share of negative values they do not take their mean
@@ -120,7 +119,7 @@ def measured_margin(teacher: Tensor) -> Tensor:
     return values.clamp(max=0).sum((0, 2, 3)) / negative
 
 
-class OFD(Featured):
+class OFD(Staged):
     """Overhaul of feature distillation (Heo et al., ICCV 2019): the sum over stages.
 
     Margins come from the teacher's batch normalisation before the rectifier; where there is none, from the first batch.
@@ -141,12 +140,8 @@ class OFD(Featured):
             stages.append(_Overhauled(ours, theirs, margin))
         return nn.ModuleList(stages)
 
-    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
-        stages = list(zip(learned.children(), features(student.taps), features(teacher.taps), strict=True))
-        later = reversed(range(len(stages)))
-        return torch.stack(
-            [stage(ours, theirs, n) for (stage, ours, theirs), n in zip(stages, later, strict=True)]
-        ).sum()
+    def stage(self, ours: Tensor, theirs: Tensor, adapter: nn.Module, later: int) -> Tensor:
+        return adapter(ours, theirs, later)
 
 
 class _Overhauled(nn.Module):

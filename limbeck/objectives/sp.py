@@ -9,8 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.objectives.checks import same_shape
-from limbeck.objectives.features import Featured, Where, features
-from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.features import Staged, Where
 from limbeck.objectives.promises import promises
 
 
@@ -56,13 +55,15 @@ def unit_rows(rows: Tensor) -> Tensor:
     return torch.where(nonzero, rows * torch.where(nonzero, squared, 1.0).rsqrt(), 0.0)
 
 
-class SP(Featured):
+class SP(Staged):
     """Similarity-preserving distillation (Tung and Mori, ICCV 2019): the last stage's."""
 
     name: Literal["sp"] = "sp"
     where: ClassVar[Where] = "last"
     weight: float = Field(3000.0, ge=0, description="Weight of the teacher's term.")
 
-    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
-        pairs = zip(features(student.taps), features(teacher.taps), strict=True)
-        return torch.stack([sp_loss(ours, theirs) for ours, theirs in pairs]).sum()
+    def adapter(self, ours: tuple[int, ...], theirs: tuple[int, ...]) -> nn.Module:
+        return nn.Identity()
+
+    def stage(self, ours: Tensor, theirs: Tensor, adapter: nn.Module, later: int) -> Tensor:
+        return sp_loss(ours, theirs)

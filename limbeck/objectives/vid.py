@@ -13,9 +13,7 @@ from torch import Tensor, nn
 from limbeck.errors import LimbeckError
 from limbeck.objectives.adapters import adapt
 from limbeck.objectives.checks import same_shape
-from limbeck.objectives.features import Featured, features
-from limbeck.objectives.objective import Known
-from limbeck.objectives.outputs import Batch, Outputs
+from limbeck.objectives.features import Staged
 
 _LEAST = 1e-5
 
@@ -103,19 +101,16 @@ class Variational(nn.Module):
         return F.softplus(self.log_scale) + _LEAST
 
 
-class VID(Featured):
+class VID(Staged):
     """Variational information distillation (Ahn et al., CVPR 2019): sum over stages."""
 
     name: Literal["vid"] = "vid"
     variance: float = Field(5.0, gt=0, description="σ² at the start; it is learned.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
 
-    def learned(self, known: Known) -> nn.Module:
-        return nn.ModuleList(Variational(ours, theirs, self.variance) for ours, theirs in self.shapes(known))
+    def adapter(self, ours: tuple[int, ...], theirs: tuple[int, ...]) -> nn.Module:
+        return Variational(ours, theirs, self.variance)
 
-    def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
-        losses = []
-        for guess, ours, theirs in zip(learned.children(), features(student.taps), features(teacher.taps), strict=True):
-            assert isinstance(guess, Variational)
-            losses.append(vid_loss(guess(ours), theirs, guess.variance, self.form))
-        return torch.stack(losses).sum()
+    def stage(self, ours: Tensor, theirs: Tensor, adapter: nn.Module, later: int) -> Tensor:
+        assert isinstance(adapter, Variational)
+        return vid_loss(adapter(ours), theirs, adapter.variance, self.form)
