@@ -167,7 +167,7 @@ def _run(words: list[str]) -> int:
 
     result = experiment.run(recipe, run.out, run.fresh, console)
     console.show(report.result_table(result.results))
-    console.show(report.verdict(result.results))
+    console.show("\n".join([*report.remarks(result.results), report.verdict(result.results)]))
     console.show(f"All of it is in {result.folder}")
     return 0
 
@@ -183,6 +183,8 @@ def _evaluate(words: list[str]) -> int:
         console.say(reason)
     results = judging.evaluate(path, asked.data, asked.split, engine=engine, console=console)
     console.show(report.result_table(results, str(path)))
+    for remark in report.remarks(results):
+        console.show(remark)
     if asked.json_ is not None:
         files.write_json(asked.json_, results)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,14 +18,12 @@ from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
-from limbeck.evaluation.results import SCHEMA, Measurement, key, measure, summarise
+from limbeck.evaluation.results import ONE_TEACHER, SCHEMA, Measurement, key, measure, summarise
 from limbeck.models.composed import described
 from limbeck.models.weights import Saved, load_network
 from limbeck.recipes.recipe import Recipe, Weights
 from limbeck.runs import RunFolder
 from limbeck.training import Engine
-
-ONE_TEACHER = "One teacher serves all seeds: the gain's interval does not contain the teacher's own variation."
 
 Split = Literal["test", "train"]
 Networks = Mapping[tuple[str, int | None], nn.Module]
@@ -221,12 +220,12 @@ def _judged(
         "measurements": measurements,
         "summary": summarise(measurements, right),
         "not_measured": not_measured,
-        "notes": _notes(networks),
+        "notes": [*_notes(networks), *_guessing(measurements, sets)],
     }
 
 
 def _notes(networks: Networks) -> list[str]:
-    """What a reader of the results has to know."""
+    """What a reader of the results has to know of the networks."""
     notes = [ONE_TEACHER] if ("teacher", None) in networks else []
     sizes = {role: f"{_size(network):,}" for (role, _), network in networks.items()}
     alone, distilled = sizes.get("alone"), sizes.get("distilled")
@@ -235,6 +234,23 @@ def _notes(networks: Networks) -> list[str]:
             f"The distilled student has {distilled} parameters, the student alone {alone}: its method makes another "
             "network of it."
         )
+    return notes
+
+
+def _guessing(measurements: Sequence[Measurement], sets: Mapping[tuple[str, str], Dataset]) -> list[str]:
+    """A sentence for each set of pictures by which networks cannot be told from guessing."""
+    notes = []
+    for (dataset, split), pictures in sets.items():
+        classes = len(pictures.classes)
+        limit = (1 + 3 * math.sqrt((classes - 1) / max(len(pictures), 1))) / classes
+        who = [
+            figure["role"] if figure["seed"] is None else f"{figure['role']} of seed {figure['seed']}"
+            for figure in measurements
+            if (figure["dataset"], figure["split"], figure["metric"]) == (dataset, split, "accuracy")
+            and figure["value"] < limit
+        ]
+        if who:
+            notes.append(f"On {key(dataset, split)} this cannot be told from guessing: {', '.join(who)}.")
     return notes
 
 

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from limbeck import data, experiment, judging
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
+from limbeck.evaluation.results import ONE_TEACHER
 from limbeck.files import read_json, read_tensors, write_tensors
 from limbeck.models.weights import load_network, save_network
 from limbeck.recipes import Recipe, Weights
@@ -144,7 +146,21 @@ def test_the_teacher_of_a_run_may_lie_elsewhere(tiny: Recipe, finished: Path, en
     experiment.run(recipe, Path("second"), console=QUIET)
     again = judging.evaluate(Path("second"), engine=engine, console=QUIET)
     assert [network["role"] for network in again["networks"]] == ["teacher", "alone", "distilled"]
-    assert again["notes"] == [judging.ONE_TEACHER]
+    assert again["notes"][0] == ONE_TEACHER
     teacher.unlink()
     with pytest.raises(LimbeckError, match=r"^weights file .*weights\.safetensors does not exist"):
         judging.evaluate(Path("second"), engine=engine, console=QUIET)
+
+
+@pytest.mark.parametrize(("right", "remarked"), [(13, True), (30, False)])
+def test_a_network_that_guesses_is_remarked_upon(
+    finished: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch, right: int, remarked: bool
+) -> None:
+    """Of 100 pictures of 10 classes, guessing gets 10 right, 19 at the most."""
+    pictures = Dataset("few", tuple("0123456789"), torch.zeros(100, 4, 4, 3, dtype=torch.uint8), torch.arange(100) % 10)
+    answers = torch.nn.functional.one_hot((pictures.labels + (torch.arange(100) >= right)) % 10, 10).float()
+    monkeypatch.setattr(judging, "predict", lambda *_: answers)
+    monkeypatch.setattr(judging.data, "load", lambda *_: pictures)
+    found = judging.evaluate(WEIGHTS, ["few"], engine=engine, console=QUIET)
+    wanted = "On few this cannot be told from guessing: network."
+    assert found["notes"] == ([wanted] if remarked else [])

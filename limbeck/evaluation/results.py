@@ -37,6 +37,7 @@ KEYS: Mapping[str, type] = {
     "not_measured": list,
     "notes": list,
 }
+ONE_TEACHER = "One teacher serves all seeds: the gain's interval does not contain the teacher's own variation."
 PAIRED = "difference of the students with the same seed (initial weights, views, order), Student t over seeds"
 
 

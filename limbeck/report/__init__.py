@@ -1,5 +1,5 @@
 """From results to what a person reads."""
 
-from limbeck.report.table import data_table, result_table, verdict
+from limbeck.report.table import data_table, remarks, result_table, verdict
 
-__all__ = ["data_table", "result_table", "verdict"]
+__all__ = ["data_table", "remarks", "result_table", "verdict"]

@@ -10,6 +10,7 @@ from rich import box
 
 from limbeck.console import FittingTable, duration
 from limbeck.data import Status
+from limbeck.evaluation.results import ONE_TEACHER
 
 
 def result_table(results: dict[str, Any], title: str | None = None) -> FittingTable:
@@ -100,6 +101,11 @@ def verdict(results: dict[str, Any]) -> str:
     if any("gain" in metrics["accuracy"] for metrics in results["summary"].values()):
         return "There is no gain to report: no test set could be measured."
     return "There is no gain to report: only one of the two students was trained."
+
+
+def remarks(results: dict[str, Any]) -> list[str]:
+    """What a reader of the verdict has to know beside it; what holds of every run is left to results.json."""
+    return [note for note in results["notes"] if note != ONE_TEACHER]
 
 
 def _count(number: int) -> str:

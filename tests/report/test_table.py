@@ -11,7 +11,8 @@ import pytest
 
 from limbeck.console import Console, FittingTable
 from limbeck.data import Status
-from limbeck.report import data_table, result_table, verdict
+from limbeck.evaluation.results import ONE_TEACHER
+from limbeck.report import data_table, remarks, result_table, verdict
 
 
 def shown(table: FittingTable, width: int = 240) -> list[list[str]]:
@@ -219,3 +220,9 @@ def test_the_data_sets_on_any_terminal_split_no_word(width: int, headings: list[
     assert {"cifar10_1", "50,000", "train", "fetched"} <= words
     assert ("hand-written" in words) == ("what it is" in headings)
     assert ("cache/limbeck/cifar10_1" in words) == ("folder" in headings)
+
+
+def test_remarks_are_what_does_not_hold_of_every_run() -> None:
+    assert remarks({"notes": [ONE_TEACHER, "alone is right on 10.00 % of few."]}) == [
+        "alone is right on 10.00 % of few."
+    ]
