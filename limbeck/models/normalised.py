@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from limbeck.errors import LimbeckError
 
@@ -60,8 +61,16 @@ class Normalised(nn.Module):
 
 
 def plain(network: nn.Module) -> nn.Module:
-    """The network itself, without limbeck's normalisation around it: what paths are counted from."""
-    return network.network if isinstance(network, Normalised) else network
+    """The network itself, without what is wrapped around it: what paths are counted from.
+
+    That is limbeck's normalisation, DistributedDataParallel and torch.compile, in any order.
+    """
+    compiled = network._modules.get("_orig_mod")  # its class is private, and takes a second to import
+    if isinstance(network, DistributedDataParallel):
+        return plain(network.module)
+    if isinstance(network, Normalised):
+        return plain(network.network)
+    return network if compiled is None else plain(compiled)
 
 
 def _check(mean: Sequence[float], std: Sequence[float]) -> None:

@@ -21,7 +21,10 @@ class Tapped:
 
     A path names the submodule whose output is kept, from the plain network on ("features.stage2"); with ":in" behind
     it, the submodule's first input is kept instead. Of a tuple, its first tensor is kept. The network is not changed,
-    and `close` leaves no trace in it.
+    and `close` leaves no trace in it. What is wrapped around the network does not change the paths (see `plain`).
+
+    DistributedDataParallel averages gradients once there is one of every parameter: where the loss is of taps alone,
+    which leaves the layers behind them without, add ``0 * logits.sum()`` to it.
 
     Args:
         network: takes pictures, gives logits; `Normalised` or any other.
@@ -45,7 +48,7 @@ class Tapped:
         logits = self.network(images).float()
         missing = [path for path in self.paths if path not in self._kept]
         if missing:
-            raise LimbeckError(f"the submodule {missing[0]!r} was not called while the network ran. Tap another one.")
+            raise self._not_called(missing[0])
         taps = dict(self._kept)
         self._kept.clear()
         return Outputs(logits, taps)
@@ -55,6 +58,11 @@ class Tapped:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+
+    def _not_called(self, path: str) -> LimbeckError:
+        compiled = any(part._compiled_call_impl or "_orig_mod" in part._modules for part in self.network.modules())
+        hint = ", or call torch.compiler.reset(), if it was compiled and ran before it was tapped" if compiled else ""
+        return LimbeckError(f"the submodule {path!r} was not called while the network ran. Tap another one{hint}.")
 
     def _listen(self, root: nn.Module, path: str) -> RemovableHandle:
         module = submodule(root, path)
@@ -184,10 +192,11 @@ def probe(network: nn.Module, picture: Tensor) -> Probe:
     """Runs a picture through a network once, in eval mode, and notes every shape.
 
     Args:
-        network: its mode is put back afterwards.
+        network: the modes of its submodules are put back afterwards.
         picture: (C, H, W) float in [0, 1], on the network's device.
     """
-    root, training = plain(network), network.training
+    root = plain(network)  # alone: no other process has to take part, and nothing is compiled
+    modes = [(module, module.training) for module in root.modules()]
     outputs: dict[str, tuple[int, ...]] = {}
     inputs: dict[str, tuple[int, ...]] = {}
     handles = []
@@ -203,9 +212,10 @@ def probe(network: nn.Module, picture: Tensor) -> Probe:
         if path:
             handles.append(module.register_forward_hook(lambda _, given, said, path=path: note(path, given, said)))
     try:
-        logits = network.eval()(picture[None].repeat(2, 1, 1, 1))
+        logits = root.eval()(picture[None].repeat(2, 1, 1, 1))
     finally:
-        network.train(training)
+        for module, training in modes:
+            module.training = training
         for handle in handles:
             handle.remove()
     modules = dict(root.named_modules())

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, multiprocessing, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from limbeck import models
 from limbeck.errors import LimbeckError
 from limbeck.models.normalised import Normalised
-from limbeck.objectives import Tapped, probe
+from limbeck.objectives import Outputs, Tapped, probe, tapped
 from limbeck.objectives.taps import plain
 
 
@@ -147,3 +152,109 @@ def test_the_stages_of_timms_networks(name: str, options: dict[str, int], sizes:
     shapes = [found.shape(path) for path in found.stages()]
     assert [shape[1] if len(shape) == 3 else shape[0] for shape in shapes] == sizes
     assert found.embedding() == embedding
+
+
+def pictures(rank: int) -> Tensor:
+    return torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(rank))
+
+
+def loss(said: Outputs, weight: float) -> Tensor:
+    """Of the taps, and of the logits with this weight."""
+    return said.taps["body.0"].square().mean() + said.taps["classifier:in"].sum() + weight * said.logits.square().mean()
+
+
+def gradients(network: nn.Module) -> dict[str, Tensor]:
+    return {name: weight.grad.clone() for name, weight in network.named_parameters() if weight.grad is not None}
+
+
+def one_of_two(rank: int, folder: Path) -> None:
+    """What each process does; what it found is kept in a file, for the test to look at."""
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    found: dict[str, Any] = {}
+    for weight in (1.0, 0.0):
+        torch.manual_seed(rank)  # the first process's weights are everybody's
+        small = Small()
+        small.unused.requires_grad_(False)
+        network = DistributedDataParallel(Normalised(small, (0.5,) * 3, (0.5,) * 3))
+        if rank == 0:
+            found["stages"] = probe(network, pictures(0)[0]).stages()
+        tapped = Tapped(network, ("body.0", "classifier:in"))
+        for _ in range(2):
+            network.zero_grad()
+            loss(tapped(pictures(rank)), weight).backward()
+        found[f"gradients {weight}"] = gradients(small)
+        network.eval()
+        found["in eval"] = tapped(pictures(rank)).taps
+        tapped.close()
+        found["hooks"] = sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in network.modules())
+    torch.save(found, folder / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+class TestWrapped:
+    """Paths are those of the plain network, whatever is wrapped around it."""
+
+    @pytest.mark.skipif(
+        not distributed.is_available() or not distributed.is_gloo_available(), reason="torch has no gloo"
+    )
+    def test_two_processes_share_their_gradients(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        loopback = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
+        monkeypatch.setenv("GLOO_SOCKET_IFNAME", loopback[0])
+        multiprocessing.spawn(one_of_two, (tmp_path,), nprocs=2)
+        found = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+        torch.manual_seed(0)
+        small = Small()
+        network = Normalised(small, (0.5,) * 3, (0.5,) * 3)
+        assert found[0]["stages"] == probe(small, pictures(0)[0]).stages()
+        for weight in (1.0, 0.0):
+            alone = []
+            for rank in (0, 1):
+                network.zero_grad()
+                loss(tapped(network, ("body.0", "classifier:in"), pictures(rank)), weight).backward()
+                alone.append(gradients(small))
+            mean = {name: (alone[0][name] + alone[1][name]) / 2 for name in alone[0]}
+            for rank in (0, 1):
+                for name, wanted in mean.items():
+                    torch.testing.assert_close(found[rank][f"gradients {weight}"][name], wanted)
+        for rank in (0, 1):
+            wanted = tapped(network, ("body.0", "classifier:in"), pictures(rank)).taps
+            torch.testing.assert_close(found[rank]["in eval"], wanted)
+            assert found[rank]["hooks"] == 0
+
+    @pytest.mark.parametrize("outside", [False, True])
+    def test_a_compiled_network(self, small: Small, outside: bool) -> None:
+        torch.compiler.reset()
+        inner: Any = small if outside else torch.compile(small, backend="eager")
+        network: Any = Normalised(inner, (0.5,) * 3, (0.5,) * 3)
+        network = torch.compile(network, backend="eager") if outside else network
+        paths = ("body.0", "classifier:in")
+        expected = tapped(Normalised(small, (0.5,) * 3, (0.5,) * 3), paths, pictures(0))
+        assert probe(network, pictures(0)[0]).stages() == probe(small, pictures(0)[0]).stages()
+        listening = Tapped(network, paths)
+        for mode in (True, False, True):
+            network.train(mode)
+            torch.testing.assert_close(listening(pictures(0)).taps, expected.taps)
+        loss(listening(pictures(0)), 1).backward()
+        found = gradients(small)
+        small.zero_grad()
+        loss(expected, 1).backward()
+        torch.testing.assert_close(found, gradients(small))
+        listening.close()
+        torch.testing.assert_close(network(pictures(0)), expected.logits)
+        with pytest.raises(
+            LimbeckError, match=r"'body.0' was not called .*, or call torch.compiler.reset\(\), if it was comp"
+        ):
+            tapped(network, paths, pictures(0))
+        torch.compiler.reset()
+        torch.testing.assert_close(tapped(network, paths, pictures(0)).taps, expected.taps)
+
+
+def test_a_probe_puts_every_submodules_mode_back(small: Small) -> None:
+    small.train()
+    small.body.eval()
+    probe(small, torch.rand(3, 8, 8))
+    assert [small.training, small.body.training, small.body[0].training, small.classifier.training] == [
+        *(True, False, False),
+        True,
+    ]
