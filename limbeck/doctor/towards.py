@@ -118,7 +118,7 @@ def least(patient: Patient) -> Finding:
     labels = teacher.argmax(dim=1)  # labels that contradict the teacher would hide what the teacher's part wants
 
     def value(at: Tensor) -> Tensor:
-        torch.manual_seed(0)  # a loss that draws random numbers draws the same each time
+        torch.default_generator.manual_seed(0)  # a loss that draws random numbers draws the same each time
         return subject.value(at.clone(), teacher.clone(), labels)  # copies: it may write over them
 
     equal = value(teacher).item()

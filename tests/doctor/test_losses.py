@@ -225,7 +225,7 @@ class TestBoundedButSound:
         assert report.ok, str(report)
         assert report["far away"].verdict == "look"
 
-    @pytest.mark.parametrize("classes", [3, 10, 100])
+    @pytest.mark.parametrize("classes", [3, 100])
     def test_twice_is_found_with_any_number_of_classes(self, classes: int) -> None:
         assert check(m.the_labs, classes=classes)["far away"].verdict == "wrong"
         assert check(m.twice_at_an_odd_temperature, classes=classes)["far away"].verdict == "wrong"
@@ -253,9 +253,9 @@ class TestPromises:
         functools.update_wrapper(bound, loss)
         bound.__dict__.pop("__limbeck_promises__", None)
         assert check(bound)[question].verdict == "look"
-        marked = promises(promise)(bound)
-        assert check(marked)[question].verdict == "wrong"
-        assert "promises otherwise" in check(marked)[question].mend
+        finding = check(promises(promise)(bound))[question]
+        assert finding.verdict == "wrong"
+        assert "promises otherwise" in finding.mend
 
     def test_an_unknown_promise(self) -> None:
         with pytest.raises(LimbeckError, match=r"unknown promise 'leest'. Did you mean 'least'"):
