@@ -52,7 +52,7 @@ def unit_rows(rows: Tensor) -> Tensor:
     squared = rows.square().sum(dim=1, keepdim=True)
     nonzero = squared > 0
     # Two masks: the inner one keeps the infinite slope at 0 out of the backward pass, where inf · 0 would be nan.
-    return torch.where(nonzero, rows * torch.where(nonzero, squared, 1.0).rsqrt(), 0.0)
+    return torch.where(nonzero, rows / torch.where(nonzero, squared, 1.0).sqrt(), 0.0)
 
 
 class SP(Staged):

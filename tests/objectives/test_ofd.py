@@ -39,19 +39,6 @@ def test_one_element(student: float, teacher: float, cost: float) -> None:
     assert float(loss) == pytest.approx(cost, rel=1e-5)
 
 
-def test_the_sum_of_each_picture_averaged_over_the_batch() -> None:
-    student, teacher, margins = maps(3, 2, 4, 5), maps(3, 2, 4, 5, seed=1), [-0.3, -1.2]
-    total = 0.0
-    for channel, margin in enumerate(margins):
-        pairs = zip(student[:, channel].flatten().tolist(), teacher[:, channel].flatten().tolist(), strict=True)
-        for ours, theirs in pairs:  # the four cases as the authors first wrote them down
-            if theirs > 0 or (margin < theirs < ours):
-                total += (ours - theirs) ** 2
-            elif theirs <= margin < ours:
-                total += (ours - margin) ** 2
-    assert float(ofd_loss(student, teacher, torch.tensor(margins))) == pytest.approx(total / 3, rel=1e-5)
-
-
 def test_a_margin_of_zero_is_the_plain_relu() -> None:
     student, teacher = maps(2, 3, 4, 4), maps(2, 3, 4, 4, seed=1)
     on = (student - teacher).square() * (teacher > 0)
@@ -93,37 +80,6 @@ def test_no_gradient_reaches_the_teacher() -> None:
     assert teacher.grad is None
     assert margin.grad is None
     torch.testing.assert_close(student.grad, torch.tensor([-4.0, 0.2, 0.0]).view(1, 1, 1, 3))
-
-
-@pytest.mark.parametrize("shape", [(1, 3, 1, 1), (2, 3, 4, 4)])
-@pytest.mark.parametrize(("ours", "theirs"), [(0.0, 0.0), (1e4, -1e4), (-1e4, 1e4)])
-def test_finite_at_the_extremes(shape: tuple[int, ...], ours: float, theirs: float) -> None:
-    student = torch.full(shape, ours, requires_grad=True)
-    loss = ofd_loss(student, torch.full(shape, theirs), -torch.ones(3))
-    loss.backward()
-    assert loss.isfinite()
-    assert student.grad is not None
-    assert student.grad.isfinite().all()
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_computed_in_float32(dtype: torch.dtype) -> None:
-    student, teacher, margin = maps(2, 8, 4, 4).to(dtype), maps(2, 8, 4, 4, seed=1).to(dtype), torch.full((8,), -0.3)
-    loss = ofd_loss(student, teacher, margin)
-    assert loss.dtype == torch.float32
-    assert torch.equal(loss, ofd_loss(student.float(), teacher.float(), margin))
-
-
-def test_it_compiles_in_one_graph() -> None:
-    student, teacher, margin = maps(2, 3, 4, 4), maps(2, 3, 4, 4, seed=1), -torch.ones(3)
-    compiled = torch.compile(ofd_loss, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(student, teacher, margin), ofd_loss(student, teacher, margin))
-
-
-@pytest.mark.parametrize("shape", [(2, 4, 4, 4), (1, 3, 4, 4), (2, 48)])
-def test_shapes_that_differ(shape: tuple[int, ...]) -> None:
-    with pytest.raises(LimbeckError, match=r"student maps \(2, 3, 4, 4\) and teacher maps \(.*\) differ in shape"):
-        ofd_loss(maps(2, 3, 4, 4), maps(*shape), torch.zeros(3))
 
 
 @pytest.mark.parametrize(("shape", "margins"), [((2, 3, 4, 4), (4,)), ((2, 3, 4, 4), ()), ((2, 3), (3,))])

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from limbeck.errors import LimbeckError
 from limbeck.objectives.pkt import pkt_loss
 
 FORMS: Any = pytest.mark.parametrize("form", ["released", "paper"])
@@ -49,14 +48,6 @@ class TestValues:
         assert float(pkt_loss(student, teacher, "paper")) == 0  # the only neighbour has the probability 1
 
     @FORMS
-    @pytest.mark.parametrize(("ours", "theirs"), [((5, 3), (5, 7)), ((4, 2, 3, 3), (4, 5, 2, 1)), ((3, 2), (3, 2))])
-    def test_as_by_hand(self, ours: tuple[int, ...], theirs: tuple[int, ...], form: Any) -> None:
-        student, teacher = features(*ours), features(*theirs, seed=1)
-        expected = by_hand(student, teacher, form)
-        assert expected > 1e-3
-        assert float(pkt_loss(student, teacher, form)) == pytest.approx(expected, rel=1e-4)
-
-    @FORMS
     def test_a_picture_of_zeros_is_halfway_to_everybody(self, form: Any) -> None:
         student, teacher = features(4, 3), features(4, 3, seed=1)
         student[2] = 0
@@ -66,20 +57,9 @@ class TestValues:
     def test_one_picture(self, form: Any) -> None:
         assert float(pkt_loss(features(1, 4), features(1, 6, seed=1), form)) == pytest.approx(0, abs=1e-7)
 
-    def test_the_default_is_the_released_form(self) -> None:
-        student, teacher = features(5, 3), features(5, 3, seed=1)
-        assert torch.equal(pkt_loss(student, teacher), pkt_loss(student, teacher, "released"))
-
 
 @FORMS
 class TestProperties:
-    def test_zero_at_equal_features(self, form: Any) -> None:
-        assert float(pkt_loss(features(6, 4), features(6, 4), form)) == 0
-
-    def test_it_is_not_symmetric(self, form: Any) -> None:
-        student, teacher = features(6, 4), features(6, 4, seed=1)
-        assert not torch.allclose(pkt_loss(student, teacher, form), pkt_loss(teacher, student, form), rtol=1e-3)
-
     @pytest.mark.parametrize(
         "change", [lambda x: x @ torch.linalg.qr(features(4, 4, seed=9)).Q, lambda x: x * torch.arange(1, 7)[:, None]]
     )
@@ -95,27 +75,6 @@ class TestProperties:
         small, large = pkt_loss(student[:100], teacher[:100], form), pkt_loss(student, teacher, form)
         assert float(large / small) == pytest.approx(0.5 if form == "released" else 2, rel=0.1)
 
-    def test_no_gradient_reaches_the_teacher(self, form: Any) -> None:
-        student, teacher = features(4, 3).requires_grad_(), features(4, 3, seed=1).requires_grad_()
-        pkt_loss(student, teacher, form).backward()
-        assert teacher.grad is None
-        assert student.grad is not None
-        assert student.grad.abs().sum() > 0
-
-    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-    def test_half_precision_is_computed_in_float32(self, dtype: torch.dtype, form: Any) -> None:
-        student, teacher = features(8, 30).to(dtype), features(8, 20, seed=1).to(dtype)
-        loss = pkt_loss(student, teacher, form)
-        assert loss.dtype == torch.float32
-        assert torch.equal(loss, pkt_loss(student.float(), teacher.float(), form))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert torch.equal(loss, pkt_loss(student.float(), teacher.float(), form))
-
-    def test_it_compiles_in_one_piece(self, form: Any) -> None:
-        student, teacher = features(4, 3), features(4, 5, seed=1)
-        compiled = torch.compile(pkt_loss, fullgraph=True, backend="eager")
-        torch.testing.assert_close(compiled(student, teacher, form), pkt_loss(student, teacher, form))
-
 
 HARD = {
     "zeros": torch.zeros(4, 3),
@@ -129,17 +88,6 @@ HARD = {
 
 
 class TestHardInputs:
-    @FORMS
-    @pytest.mark.parametrize("teacher", HARD)
-    @pytest.mark.parametrize("student", HARD)
-    def test_loss_and_gradient_are_finite(self, student: str, teacher: str, form: Any) -> None:
-        ours = HARD[student].clone().requires_grad_()
-        loss = pkt_loss(ours, HARD[teacher], form)
-        loss.backward()
-        assert loss.isfinite()
-        assert ours.grad is not None
-        assert ours.grad.isfinite().all()
-
     @FORMS
     def test_two_opposite_pictures(self, form: Any) -> None:
         student = torch.tensor([[1.0, 2.0], [-1.0, -2.0]], requires_grad=True)
@@ -160,7 +108,3 @@ class TestHardInputs:
         assert student.grad is not None
         assert student.grad[0].tolist() == [0, 0, 0]
         assert 0 < student.grad[1:].abs().max() < 1
-
-    def test_batches_that_differ(self) -> None:
-        with pytest.raises(LimbeckError, match=r"^student probabilities of neighbours \(3, 3\) and teacher .*\(4, 4\)"):
-            pkt_loss(features(3, 2), features(4, 2))

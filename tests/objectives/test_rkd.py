@@ -61,19 +61,6 @@ class TestValues:
         expected = 2 * (huber(0.5) + huber(-1.5) + huber(0.5)) / 27
         assert float(rkd_angle_loss(student, teacher)) == pytest.approx(expected, rel=1e-5)
 
-    @pytest.mark.parametrize(("ours", "theirs"), [((5, 3), (5, 7)), ((4, 2, 3, 3), (4, 5, 2, 1)), ((2, 2), (2, 3))])
-    @pytest.mark.parametrize(("loss", "measure"), [(rkd_distance_loss, distances), (rkd_angle_loss, angles)])
-    def test_as_by_hand(
-        self,
-        loss: Loss,
-        measure: Callable[[list[list[float]]], list[float]],
-        ours: tuple[int, ...],
-        theirs: tuple[int, ...],
-    ) -> None:
-        student, teacher = features(*ours), features(*theirs, seed=1)
-        student[0] *= 6  # gaps above 1 too
-        assert float(loss(student, teacher)) == pytest.approx(by_hand(measure, student, teacher), rel=1e-4, abs=1e-7)
-
     @pytest.mark.parametrize(("loss", "measure"), [(rkd_distance_loss, distances), (rkd_angle_loss, angles)])
     def test_coinciding_pictures(self, loss: Loss, measure: Callable[[list[list[float]]], list[float]]) -> None:
         student, teacher = features(5, 3), features(5, 3, seed=1)
@@ -95,10 +82,6 @@ class TestValues:
 
 @LOSSES
 class TestProperties:
-    def test_zero_at_equal_features_and_positive_elsewhere(self, loss: Loss) -> None:
-        assert float(loss(features(6, 4), features(6, 4))) == 0
-        assert float(loss(features(6, 4), features(6, 4, seed=1))) > 1e-3
-
     @pytest.mark.parametrize(
         "change",
         [
@@ -124,61 +107,9 @@ class TestProperties:
         torch.testing.assert_close(loss(student[order], teacher[order]), loss(student, teacher))
         assert not torch.allclose(loss(student[order], teacher), loss(student, teacher))
 
-    def test_no_gradient_reaches_the_teacher(self, loss: Loss) -> None:
-        student, teacher = features(4, 3).requires_grad_(), features(4, 3, seed=1).requires_grad_()
-        loss(student, teacher).backward()
-        assert teacher.grad is None
-        assert student.grad is not None
-        assert student.grad.abs().sum() > 0
-
-    def test_the_gradient_is_the_numeric_one(self, loss: Loss) -> None:
-        student, teacher = features(5, 4).requires_grad_(), features(5, 4, seed=1)
-        loss(student, teacher).backward()
-        direction, step = features(5, 4, seed=2), 1e-3
-        with torch.no_grad():
-            ahead, behind = (loss(student + sign * step * direction, teacher) for sign in (1, -1))
-        assert student.grad is not None
-        slope = float((student.grad * direction).sum())
-        assert slope == pytest.approx(float((ahead - behind) / (2 * step)), rel=1e-2, abs=1e-4)
-
-    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-    def test_half_precision_is_computed_in_float32(self, dtype: torch.dtype, loss: Loss) -> None:
-        student, teacher = features(8, 30).to(dtype), features(8, 20, seed=1).to(dtype)
-        value = loss(student, teacher)
-        assert value.dtype == torch.float32
-        assert torch.equal(value, loss(student.float(), teacher.float()))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert torch.equal(value, loss(student.float(), teacher.float()))
-
-    def test_it_compiles_in_one_piece(self, loss: Loss) -> None:
-        student, teacher = features(4, 3), features(4, 5, seed=1)
-        compiled = torch.compile(loss, fullgraph=True, backend="eager")
-        torch.testing.assert_close(compiled(student, teacher), loss(student, teacher))
-
-
-HARD = {
-    "zeros": torch.zeros(4, 3),
-    "two of zeros": torch.cat([torch.zeros(2, 3), features(2, 3)]),
-    "all equal": torch.full((4, 3), 0.3),
-    "nearly equal": 1 + features(4, 3, scale=1e-7),
-    "huge": features(4, 3, scale=1e4),
-    "tiny": features(4, 3, scale=1e-6),
-    "1x1": features(4, 3, 1, 1),
-}
-
 
 @LOSSES
 class TestHardInputs:
-    @pytest.mark.parametrize("teacher", HARD)
-    @pytest.mark.parametrize("student", HARD)
-    def test_loss_and_gradient_are_finite(self, student: str, teacher: str, loss: Loss) -> None:
-        ours = HARD[student].clone().requires_grad_()
-        value = loss(ours, HARD[teacher])
-        value.backward()
-        assert value.isfinite()
-        assert ours.grad is not None
-        assert ours.grad.isfinite().all()
-
     @pytest.mark.parametrize("gap", [0.0, 1e-7])
     def test_coinciding_pictures_blow_up_nobodys_gradient(self, gap: float, loss: Loss) -> None:
         student = torch.cat([torch.zeros(1, 3), torch.full((1, 3), gap), features(3, 3)]).requires_grad_()
@@ -203,7 +134,3 @@ class TestHardInputs:
             LimbeckError, match=r"^a batch of 1 picture has no pairs, .* 2 or more pictures in the last"
         ):
             loss(features(1, 3), features(1, 3))
-
-    def test_batches_that_differ(self, loss: Loss) -> None:
-        with pytest.raises(LimbeckError, match=r"^student (distances|angles) of the pictures \(3, 3.*\) and .* differ"):
-            loss(features(3, 2), features(4, 2))

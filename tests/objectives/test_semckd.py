@@ -56,19 +56,6 @@ class TestLoss:
         moved = semckd_loss(student, teacher, attention.roll(1, dims=0))
         assert not torch.allclose(moved, semckd_loss(student, teacher, attention), rtol=1e-3)
 
-    def test_zero_where_every_projection_equals_its_target(self) -> None:
-        _, teacher, attention = example()
-        assert float(semckd_loss([teacher, teacher], teacher, attention)) == 0
-
-    def test_it_does_not_depend_on_the_size_of_the_batch(self) -> None:
-        student, teacher, attention = example()
-        repeated = semckd_loss(
-            [[maps.repeat(3, 1, 1, 1) for maps in row] for row in student],
-            [maps.repeat(3, 1, 1, 1) for maps in teacher],
-            attention.repeat(3, 1, 1),
-        )
-        torch.testing.assert_close(repeated, semckd_loss(student, teacher, attention))
-
     def test_no_gradient_reaches_the_teacher(self) -> None:
         student, teacher, attention = example()
         leaves = [maps.requires_grad_() for row in student for maps in row]
@@ -77,19 +64,6 @@ class TestLoss:
         assert all(maps.grad is not None and maps.grad.abs().sum() > 0 for maps in leaves)
         assert attention.grad is not None
         assert (attention.grad > 0).all()  # more weight on a distance is more loss
-
-    def test_half_precision_is_computed_in_float32(self) -> None:
-        student, teacher, attention = example()
-        halved = [[maps.bfloat16() for maps in row] for row in student], [maps.bfloat16() for maps in teacher]
-        rounded = [[maps.float() for maps in row] for row in halved[0]], [maps.float() for maps in halved[1]]
-        loss = semckd_loss(*halved, attention.bfloat16())
-        assert loss.dtype == torch.float32
-        assert torch.equal(loss, semckd_loss(*rounded, attention.bfloat16().float()))
-
-    def test_it_compiles_in_one_piece(self) -> None:
-        student, teacher, attention = example()
-        compiled = torch.compile(semckd_loss, fullgraph=True, backend="eager")
-        torch.testing.assert_close(compiled(student, teacher, attention), semckd_loss(student, teacher, attention))
 
     def test_layers_that_do_not_fit(self) -> None:
         student, teacher, attention = example()

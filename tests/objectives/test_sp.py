@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from limbeck.errors import LimbeckError
 from limbeck.objectives.sp import gram, sp_loss, unit_rows
 
 
@@ -40,11 +39,6 @@ class TestValues:
         assert loss.shape == ()
         assert float(loss) == pytest.approx((2 * (1 - math.sqrt(0.5)) ** 2 + 2 * 0.5) / 4, rel=1e-6)
 
-    @pytest.mark.parametrize(("ours", "theirs"), [((5, 3), (5, 7)), ((4, 2, 3, 3), (4, 5, 2, 1)), ((3, 2), (3, 2))])
-    def test_as_by_hand(self, ours: tuple[int, ...], theirs: tuple[int, ...]) -> None:
-        student, teacher = features(*ours), features(*theirs, seed=1)
-        assert float(sp_loss(student, teacher)) == pytest.approx(by_hand(student, teacher), rel=1e-5)
-
     def test_a_picture_of_zeros_is_like_nobody(self) -> None:
         student, teacher = features(4, 3), features(4, 3, seed=1)
         student[2] = 0
@@ -56,10 +50,6 @@ class TestValues:
 
 
 class TestProperties:
-    def test_zero_at_equal_features_and_positive_elsewhere(self) -> None:
-        assert float(sp_loss(features(6, 4), features(6, 4))) == 0
-        assert float(sp_loss(features(6, 4), features(6, 4, seed=1))) > 1e-3
-
     @pytest.mark.parametrize("change", [lambda x: x @ rotation(4), lambda x: 7 * x, lambda x: x.reshape(6, 2, 2, 1)])
     def test_rotation_scale_and_shape_of_either_side_do_not_matter(self, change: Callable[[Tensor], Tensor]) -> None:
         student, teacher = features(6, 4), features(6, 4, seed=1)
@@ -83,37 +73,6 @@ class TestProperties:
         torch.testing.assert_close(sp_loss(student[order], teacher[order]), sp_loss(student, teacher))
         assert not torch.allclose(sp_loss(student[order], teacher), sp_loss(student, teacher))
 
-    def test_no_gradient_reaches_the_teacher(self) -> None:
-        student, teacher = features(4, 3).requires_grad_(), features(4, 3, seed=1).requires_grad_()
-        sp_loss(student, teacher).backward()
-        assert teacher.grad is None
-        assert student.grad is not None
-        assert student.grad.abs().sum() > 0
-
-    def test_the_gradient_is_the_numeric_one(self) -> None:
-        student, teacher = features(5, 4).requires_grad_(), features(5, 4, seed=1)
-        sp_loss(student, teacher).backward()
-        direction, step = features(5, 4, seed=2), 1e-3
-        with torch.no_grad():
-            ahead, behind = (sp_loss(student + sign * step * direction, teacher) for sign in (1, -1))
-        assert student.grad is not None
-        slope = float((student.grad * direction).sum())
-        assert slope == pytest.approx(float((ahead - behind) / (2 * step)), rel=1e-2, abs=1e-5)
-
-    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-    def test_half_precision_is_computed_in_float32(self, dtype: torch.dtype) -> None:
-        student, teacher = features(8, 30).to(dtype), features(8, 20, seed=1).to(dtype)
-        loss = sp_loss(student, teacher)
-        assert loss.dtype == torch.float32
-        assert torch.equal(loss, sp_loss(student.float(), teacher.float()))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert torch.equal(loss, sp_loss(student.float(), teacher.float()))
-
-    def test_it_compiles_in_one_piece(self) -> None:
-        student, teacher = features(4, 3), features(4, 5, seed=1)
-        compiled = torch.compile(sp_loss, fullgraph=True, backend="eager")
-        torch.testing.assert_close(compiled(student, teacher), sp_loss(student, teacher))
-
 
 HARD = {
     "zeros": torch.zeros(4, 3),
@@ -127,30 +86,12 @@ HARD = {
 
 
 class TestHardInputs:
-    @pytest.mark.parametrize("teacher", HARD)
-    @pytest.mark.parametrize("student", HARD)
-    def test_loss_and_gradient_are_finite(self, student: str, teacher: str) -> None:
-        ours = HARD[student].clone().requires_grad_()
-        loss = sp_loss(ours, HARD[teacher])
-        loss.backward()
-        assert loss.isfinite()
-        assert ours.grad is not None
-        assert ours.grad.isfinite().all()
-
     def test_a_picture_of_zeros_gets_no_gradient_and_blows_up_nobody_elses(self) -> None:
         student = HARD["one of zeros"].clone().requires_grad_()
         sp_loss(student, features(4, 3, seed=1)).backward()
         assert student.grad is not None
         assert student.grad[0].abs().max() < 1
         assert 0 < student.grad[1:].abs().max() < 1
-
-    def test_batches_that_differ(self) -> None:
-        message = (
-            r"^student similarities of the pictures \(3, 3\) and teacher similarities of the pictures \(4, 4\) differ "
-            r"in shape\. Both must be of equal shape\.$"
-        )
-        with pytest.raises(LimbeckError, match=message):
-            sp_loss(features(3, 2), features(4, 2))
 
 
 def test_unit_rows() -> None:

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from limbeck.errors import LimbeckError
 from limbeck.objectives import kd_loss
 from limbeck.objectives.dist import dist_loss
 from limbeck.objectives.dkd import dkd_loss, dkd_parts
@@ -23,11 +22,17 @@ def logits(*shape: int, seed: int = 0) -> Tensor:
 
 class TestStandardise:
     @pytest.mark.parametrize(("correction", "deviation"), [(1, statistics.stdev), (0, statistics.pstdev)])
-    def test_by_hand(self, correction: int, deviation: object) -> None:
+    def test_as_pythons_own(self, correction: int, deviation: object) -> None:
         rows = [[2.0, -1.0, 0.5, 4.0], [0.0, 1.0, 3.0, -100.0]]
         assert callable(deviation)
         expected = [[(z - statistics.mean(row)) / deviation(row) for z in row] for row in rows]
         torch.testing.assert_close(standardise(torch.tensor(rows), correction), torch.tensor(expected))
+
+    def test_by_hand(self) -> None:
+        # squares 1, 0, 1: over C - 1 a deviation of 1, over C of √(2/3)
+        rows = torch.tensor([[1.0, 2.0, 3.0]])
+        torch.testing.assert_close(standardise(rows), torch.tensor([[-1.0, 0.0, 1.0]]))
+        torch.testing.assert_close(standardise(rows, 0), torch.tensor([[-1.2247449, 0.0, 1.2247449]]))
 
     def test_the_default_is_the_released_form(self) -> None:
         assert torch.equal(standardise(logits(4, 10)), standardise(logits(4, 10), 1))
@@ -104,40 +109,3 @@ class TestStandardised:
         student, loss = logits(4, 10), standardised(kd_loss)
         assert loss(student, 3 * student + 2).item() == pytest.approx(0, abs=1e-5)
         assert kd_loss(student, 3 * student + 2) > 0.1
-
-    def test_no_gradient_reaches_the_teacher(self) -> None:
-        student, teacher = logits(4, 10).requires_grad_(), logits(4, 10, seed=1).requires_grad_()
-        standardised(kd_loss)(student, teacher).backward()
-        assert teacher.grad is None
-        assert student.grad is not None
-        assert student.grad.abs().sum() > 0
-
-    @pytest.mark.parametrize(
-        ("student", "teacher"),
-        [
-            ([0.0, 0.0, 0.0], [1.0, 2.0, 3.0]),
-            ([1.0, 2.0, 3.0], [0.0, 0.0, 0.0]),
-            ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
-            ([1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]),
-        ],
-    )
-    def test_hard_inputs_stay_finite(self, student: list[float], teacher: list[float]) -> None:
-        answers = torch.tensor([student], requires_grad=True)
-        loss = standardised(kd_loss)(answers, torch.tensor([teacher]))
-        loss.backward()
-        assert loss.isfinite()
-        assert answers.grad is not None
-        assert answers.grad.abs().max() < 10
-
-    def test_it_compiles_and_leaves_its_inputs_alone(self) -> None:
-        student, teacher, loss = logits(4, 10), logits(4, 10, seed=1), standardised(kd_loss)
-        compiled = torch.compile(loss, fullgraph=True, backend="eager")
-        torch.testing.assert_close(compiled(student, teacher, 2), loss(student, teacher, 2))
-        assert torch.equal(student, logits(4, 10))
-        assert torch.equal(teacher, logits(4, 10, seed=1))
-
-    def test_the_losses_own_messages(self) -> None:
-        with pytest.raises(LimbeckError, match=r"^temperature = 0 is not possible: it must be above 0"):
-            standardised(kd_loss)(logits(4, 10), logits(4, 10), 0)
-        with pytest.raises(LimbeckError, match=r"student logits \(4, 10\) and teacher logits \(4, 9\) differ in shape"):
-            standardised(kd_loss)(logits(4, 10), logits(4, 9))
