@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from plain import PLAIN
 
 from limbeck import data, recipes
 from limbeck.cli import main
@@ -104,3 +105,14 @@ def splits_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(data, "load", remembering)
     return splits
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a run of the plain recipe, which is runs/x from where the test works."""
+    monkeypatch.chdir(tmp_path)
+    for network in ("teacher", "seed0/alone"):
+        (tmp_path / "runs" / "x" / network).mkdir(parents=True)
+        (tmp_path / "runs" / "x" / network / "weights.safetensors").touch()
+    Path("runs/x/recipe.json").write_text(PLAIN.model_dump_json())
+    return Path("runs/x")
