@@ -1,6 +1,7 @@
 """limbeck shrinks an image classifier: it distils any teacher into a small student, and measures what it was worth.
 
 limbeck.run(limbeck.recipes.digits())                        # everything
+limbeck.sweep("digits", {"objective": "kd,dkd"})             # many variants, compared on held-out pictures
 limbeck.distil(teacher, student, dataset, objective=...)     # one's own networks and pictures
 limbeck.objectives.kd_loss(student, teacher, temperature=4)  # the maths, in anyone's loop
 print(limbeck.check(loss))                                   # what is wrong with a loss of your own
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from limbeck.errors import LimbeckError
     from limbeck.experiment import Result, run
     from limbeck.recipes import Recipe
+    from limbeck.sweeps import Sweep, sweep
 
 # An OpenMP thread that waits should spin for a moment only: left alone it spins so long that any other program on the
 # machine makes training many times slower. Read when torch is imported, so it has to stand here.
@@ -29,10 +31,12 @@ _HOMES = {
     "LimbeckError": "limbeck.errors",
     "Recipe": "limbeck.recipes",
     "Result": "limbeck.experiment",
+    "Sweep": "limbeck.sweeps",
     "check": "limbeck.doctor",
     "check_setup": "limbeck.doctor",
     "distil": "limbeck.distillation",
     "run": "limbeck.experiment",
+    "sweep": "limbeck.sweeps",
 }
 _ROOMS = ("data", "models", "objectives", "recipes")
 
@@ -40,6 +44,7 @@ __all__ = [
     "LimbeckError",
     "Recipe",
     "Result",
+    "Sweep",
     "check",
     "check_setup",
     "data",
@@ -48,6 +53,7 @@ __all__ = [
     "objectives",
     "recipes",
     "run",
+    "sweep",
 ]
 
 

@@ -102,14 +102,14 @@ def read(specs: Sequence[Spec], words: Sequence[str], chosen: Mapping[str, str] 
     Raises:
         LimbeckError: an option does not exist, or has no value.
     """
-    table = _table(specs)
+    known = table(specs)
     typed = Typed({}, {}, [])
-    for name, option, on, values in _pieces(table, words):
+    for name, option, on, values in _pieces(known, words):
         if not name:
             typed.rest.extend(values)
             continue
         if option is None:
-            raise _no_such_option(name, table, chosen or {})
+            raise _no_such_option(name, known, chosen or {})
         if not values and not option.flag and not option.many:
             raise LimbeckError(f"{name} needs a value. {_explained(option)}")
         value: Any = tuple(values) if option.many else values[0] if values else on
@@ -123,7 +123,7 @@ def read(specs: Sequence[Spec], words: Sequence[str], chosen: Mapping[str, str] 
 def strays(specs: Sequence[Spec], words: Sequence[str]) -> list[int]:
     """The places of the words that are neither options nor their values; unknown options are taken to have one."""
     places, place = [], 0
-    for name, _, _, values in _pieces(_table(specs), words):
+    for name, _, _, values in _pieces(table(specs), words):
         if not name:
             places.append(place)
         place += 1 if not name or "=" in words[place] else 1 + len(values)
@@ -176,45 +176,52 @@ def _explained(option: Option) -> str:
     return f"{option.meaning} Now: {now}".strip()
 
 
-def _table(specs: Sequence[Spec]) -> dict[str, Option]:
+def table(specs: Sequence[Spec]) -> dict[str, Option]:
+    """The options of some descriptions, by how they are typed."""
     return {option.typed: option for spec in specs for option in options(spec)}
 
 
-def _is_option(word: str) -> bool:
+def find(known: Mapping[str, Option], name: str) -> tuple[Option | None, bool]:
+    """The option that a word names, and whether it is switched on: --views.no-flip is --views.flip, off."""
+    plain = name.replace("_", "-")
+    if plain in known:
+        return known[plain], True
+    option = known.get(re.sub(r"(^--|\.)no-([^.]+)$", r"\1\2", plain))
+    return option if option and option.flag else None, False
+
+
+def is_option(word: str) -> bool:
+    """Whether a word begins an option; -1 and -.5 are values."""
     return re.match(r"-(?![\d.])", word) is not None
 
 
-def _pieces(table: Mapping[str, Option], words: Sequence[str]) -> Iterator[tuple[str, Option | None, bool, list[str]]]:
+def _pieces(known: Mapping[str, Option], words: Sequence[str]) -> Iterator[tuple[str, Option | None, bool, list[str]]]:
     """(option as typed, the option, not "no-", its values); the first is empty for a word that belongs to none."""
     waiting = list(words)
     while waiting:
         word = waiting.pop(0)
-        if not _is_option(word):
+        if not is_option(word):
             yield "", None, True, [word]
             continue
         name, equals, value = word.partition("=")
-        plain = name.replace("_", "-")
-        option, on = table.get(plain), True
-        if option is None:  # --views.no-flip
-            option, on = table.get(re.sub(r"(^--|\.)no-([^.]+)$", r"\1\2", plain)), False
-            option = option if option and option.flag else None
+        option, on = find(known, name)
         values = [value] if equals else []
         if not equals and name not in HELP and not (option and option.flag):
             limit = len(waiting) if option and option.many else 1
-            while waiting and not _is_option(waiting[0]) and len(values) < limit:
+            while waiting and not is_option(waiting[0]) and len(values) < limit:
                 values.append(waiting.pop(0))
         yield name, option, on, values
 
 
-def _no_such_option(name: str, table: Mapping[str, Option], chosen: Mapping[str, str]) -> LimbeckError:
+def _no_such_option(name: str, known: Mapping[str, Option], chosen: Mapping[str, str]) -> LimbeckError:
     """Says where an option belongs that does not exist as things are, or which one is near."""
     plain = name.replace("_", "-")
-    inside = [typed for typed in table if typed.startswith(f"{plain}.")]
+    inside = [typed for typed in known if typed.startswith(f"{plain}.")]
     if inside:
         return LimbeckError(f"{name} has options of its own. Type one of {', '.join(inside[:8])}.")
     above = plain
     while above := above.rpartition(".")[0]:
-        option = table.get(above)
+        option = known.get(above)
         if option is None or not option.candidates:
             continue
         field = plain[len(above) + 1 :].partition(".")[0].replace("-", "_")
@@ -230,8 +237,8 @@ def _no_such_option(name: str, table: Mapping[str, Option], chosen: Mapping[str,
             return LimbeckError(f"{name}: there is no such option, because {above} is {option.present()}. {then}")
         break
     last = plain.rpartition(".")[2].removeprefix("--")
-    same = [typed for typed in table if typed.rpartition(".")[2].removeprefix("--") == last]
-    near = same[:3] or [word for word in [nearest(plain, table)] if word]
+    same = [typed for typed in known if typed.rpartition(".")[2].removeprefix("--") == last]
+    near = same[:3] or [word for word in [nearest(plain, known)] if word]
     hint = f"Did you mean {' or '.join(near)}?" if near else "Type --help to see them all."
-    meaning = table[near[0]].meaning if len(near) == 1 else ""
+    meaning = known[near[0]].meaning if len(near) == 1 else ""
     return LimbeckError(f"{name}: there is no such option. {hint} {meaning}".rstrip())

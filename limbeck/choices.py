@@ -38,15 +38,21 @@ class Typed(NamedTuple):
         return self._replace(values=values, words={path: self.words[path] for path in values})
 
 
-def choose(spec: Any, words: Sequence[str]) -> Typed:
+def choose(spec: Any, words: Sequence[str], given: Mapping[str, Spec] | None = None) -> Typed:
     """Resolves every `--path NAME` that chooses among descriptions.
 
     Short paths go first: `--teacher FILE.safetensors` decides whether there is a `--teacher.train.optimizer`.
 
+    Args:
+        spec: what has fields to be chosen.
+        words: what was typed.
+        given: descriptions by path, chosen already.
+
     Raises:
         LimbeckError: a name that does not exist, or a choice that does not go with the others.
     """
-    typed = Typed({}, {}, [])
+    given = given or {}
+    typed = Typed(dict(given), {path: f"{path} {getattr(value, 'name', '')}" for path, value in given.items()}, [])
     rest = list(words)
     for dots in range(1 + max((word.count(".") for word in words), default=0)):
         waiting, rest = rest, []

@@ -19,6 +19,8 @@ usage: limbeck COMMAND [OPTIONS]
   run [RECIPE]          train the teacher, the student alone and the distilled
                         student, and compare them; RECIPE is a name or a
                         path/to/recipe.py (default: digits, offline, a minute)
+  sweep [RECIPE]        many variants of a recipe, compared on held-out pictures:
+                        limbeck sweep digits --objective kd,dkd
   evaluate RUN|FILE     judge the networks of a run, or of a weights file
   check FILE.py:LOSS    examine a distillation loss of your own: what is wrong
                         with it, why, and how to mend it
@@ -28,8 +30,8 @@ usage: limbeck COMMAND [OPTIONS]
   data list|fetch|verify [NAME...]
                         the data sets: what is there, get them, check them
 
-Type `limbeck COMMAND --help` for a command's options. `limbeck run` again
-continues a run that was stopped.
+Type `limbeck COMMAND --help` for a command's options. `limbeck run` and
+`limbeck sweep` again continue what was stopped.
 """
 
 _HELP = {
@@ -44,6 +46,19 @@ recipe.py of your own, a recipe.json, or the folder of a run, which is then
 continued. Options change the recipe.
 
 Example: limbeck run digits --train.epochs 3 --objective.temperature 2
+""",
+    "sweep": """\
+usage: limbeck sweep [RECIPE] [OPTIONS]
+
+Trains variants of a recipe and compares them on its held-out pictures; no test
+set is looked at. Options with several values, set apart by commas, are varied;
+the trials are the product. An option of one objective varies its trials alone.
+Trainings that are the same are done once. The same command again continues.
+
+RECIPE and options are as for `limbeck run`. With --search N, Optuna draws N
+trials; ranges are typed so: --train.optimizer.lr 1e-4..1e-2
+
+Example: limbeck sweep digits --objective kd,dkd --objective.temperature 2,4
 """,
     "evaluate": """\
 usage: limbeck evaluate RUN|FILE [OPTIONS]
@@ -127,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _continuing(words: list[str]) -> str:
     """How to go on with a command that was stopped, where that is more than to type it again."""
     again = shlex.join(["limbeck", *(word for word in words if word != "--fresh")])
-    if words[:1] == ["run"] and not {"--dry-run", "--dry_run"} & set(words):
+    if words[:1] in (["run"], ["sweep"]) and not {"--dry-run", "--dry_run"} & set(words):
         return f"What was finished and the last checkpoint are kept; type `{again}` to continue."
     return f"Type `{again}` to get what is missing." if words[:2] == ["data", "fetch"] else ""
 
@@ -169,6 +184,24 @@ def _run(words: list[str]) -> int:
     console.show(report.result_table(result.results))
     console.show("\n".join([*report.remarks(result.results), report.verdict(result.results)]))
     console.show(f"All of it is in {result.folder}")
+    return 0
+
+
+def _sweep(words: list[str]) -> int:
+    from limbeck import report, sweeps
+
+    plan, asked = sweeps.parse(words, _HELP["sweep"])
+    console = Console(quiet=asked.quiet)
+    if asked.dry_run:
+        title = sweeps.rehearsed(plan, asked.out, console)
+        console.show(report.trials_table(list(plan.axes()), [trial.varies for trial in plan.trials], title))
+        return 0
+    swept = sweeps.carry_out(plan, asked.out, asked.fresh, console)
+    console.show(report.sweep_table(swept.results))
+    console.show(f"All of it is in {swept.folder}")
+    console.show(report.sweep_notes(swept.results))
+    if not swept.results["ranking"]:
+        raise LimbeckError(report.all_failed(swept.results))
     return 0
 
 
@@ -260,6 +293,7 @@ def _only_names(command: str, words: list[str]) -> bool:
 
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _run,
+    "sweep": _sweep,
     "evaluate": _evaluate,
     "check": _check,
     "recipes": _recipes,

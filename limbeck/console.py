@@ -178,6 +178,11 @@ class FittingTable:
         return table
 
 
+def size(count: float) -> str:
+    """Bytes as a person says them: "27.4 MB", "1.2 GB"."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):,.1f} MB"
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: "8 s", "3 min 5 s", "2 h 10 min"."""
     whole = round(seconds)

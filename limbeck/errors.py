@@ -14,6 +14,19 @@ class LimbeckError(Exception):
     """
 
 
+class TrainingError(LimbeckError):
+    """One training cannot be brought to its end, though nothing is wrong elsewhere: it diverged, or memory ran out.
+
+    Attributes:
+        short: what happened, in a few words.
+        lasting: whether it would happen again.
+    """
+
+    def __init__(self, message: str, short: str, lasting: bool) -> None:
+        super().__init__(message)
+        self.short, self.lasting = short, lasting
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like ``name``, or None when nothing is near."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from limbeck import data, files, judging, own, streams
 from limbeck.console import Console
-from limbeck.data.views import make_views
+from limbeck.data import Dataset
 from limbeck.distillation import figures, prepared
 from limbeck.errors import LimbeckError
-from limbeck.evaluation import predict
 from limbeck.models.composed import described
 from limbeck.models.ensemble import Ensemble
 from limbeck.models.model import Model
 from limbeck.models.weights import load_network, save_network
-from limbeck.objectives import Batch, Known, Mixed, rehearse, tapped
 from limbeck.recipes.catalogue import find
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
+from limbeck.rehearsal import rehearse
 from limbeck.runs import RunFolder, folder_of, open_run
-from limbeck.training import Engine, Train, choose, fit
-
-_REHEARSED = 8  # pictures
-_OUT_OF_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED", re.IGNORECASE)
+from limbeck.training import Engine, choose, fit
+from limbeck.training.memory import Peak, enough_memory
 
 
 @dataclass(frozen=True)
@@ -58,11 +52,7 @@ def run(
     Raises:
         LimbeckError: a mistake that the user can mend; what was reached until then is kept.
     """
-    if isinstance(recipe, (str, Path)):
-        recipe = find(str(recipe))
-    if not isinstance(recipe, Recipe):
-        called = " Call it: it is a function." if callable(recipe) else ""
-        raise LimbeckError(f"run takes a Recipe, or the name or path of one, not {type(recipe).__name__}.{called}")
+    recipe = recipe_of(recipe, "run")
     console = console or Console()
     engine = choose(recipe.device)
     folder = folder_of(recipe, Path(out) if out else None)
@@ -79,90 +69,81 @@ def run(
         return Result(folder.path, experiment.run())
 
 
+def recipe_of(recipe: Recipe | str | Path, taker: str) -> Recipe:
+    """What was given as a recipe; ``taker`` is the function that it was given to.
+
+    Raises:
+        LimbeckError: it is none, and no name or path of one.
+    """
+    if isinstance(recipe, (str, Path)):
+        return find(str(recipe))
+    if not isinstance(recipe, Recipe):
+        called = " Call it: it is a function." if callable(recipe) else ""
+        raise LimbeckError(f"{taker} takes a Recipe, or the name or path of one, not {type(recipe).__name__}.{called}")
+    return recipe
+
+
+def divided(recipe: Recipe, engine: Engine, console: Console) -> tuple[Dataset, Dataset]:
+    """The pictures to train on and those that are held out, on the engine's device."""
+    whole = data.load(recipe.data.name, "train", console)
+    kept, held = data.hold_out(whole, recipe.protocol.holdout)
+    return whole.subset(kept).to(engine.device), whole.subset(held).to(engine.device)
+
+
 class Experiment:
     """One recipe being carried out in one folder.
 
     Made before the folder is, and before anything is trained: whatever can be found wrong is found wrong then.
+
+    Args:
+        recipe, folder, engine, console: what is done, where, with what, and where progress goes.
+        pictures: what `divided` gives, where somebody has it already.
     """
 
-    def __init__(self, recipe: Recipe, folder: RunFolder, engine: Engine, console: Console) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        engine: Engine,
+        console: Console,
+        pictures: tuple[Dataset, Dataset] | None = None,
+    ) -> None:
         self.recipe, self.folder, self.engine, self.console = recipe, folder, engine, console
-        whole = data.load(recipe.data.name, "train", console)
-        kept, held = data.hold_out(whole, recipe.protocol.holdout)
-        _refuse_large_batches(recipe, len(kept))
-        self.pictures, self.held_out = (whole.subset(part).to(engine.device) for part in (kept, held))
-        self.rehearse()
+        self.pictures, self.held_out = pictures or divided(recipe, engine, console)
+        _refuse_large_batches(recipe, len(self.pictures))
+        rehearse(self)
 
     def run(self) -> dict[str, Any]:
         """All the stages; returns what results.json holds."""
         recipe, folder = self.recipe, self.folder
         self.introduce()
         networks: dict[tuple[str, int | None], nn.Module] = {}
-        students = recipe.students()
-        if recipe.listened_to is not None:
-            first = recipe.protocol.seeds[0]
-            networks["teacher", None] = self.network(recipe.listened_to, folder.teacher, "teacher", first)
-        teacher = networks.get(("teacher", None))
-        for seed in recipe.protocol.seeds:
-            for role, how in students.items():
-                networks[role, seed] = self.network(
-                    how,
-                    folder.student(seed, role),
-                    f"student {role}, seed {seed}",
-                    seed,
-                    teacher if how.teacher else None,
-                )
-        results = judging.conclude(recipe, folder, networks, self.held_out, self.engine, self.console)
+        for role, seed, how in self.stages():
+            networks[role, seed] = self.stage(role, seed, how, networks.get(("teacher", None)))
+        tests = recipe.data.test_sets()
+        results = judging.conclude(recipe, folder, networks, self.held_out, tests, self.engine, self.console)
         shutil.rmtree(folder.teacher / "logits", ignore_errors=True)
         files.write_json(folder.results, results)  # last: a run with results is never taken up again
         return results
 
-    def rehearse(self) -> None:
-        """Does once, with fresh networks and a few pictures, what could go wrong only after a teacher's training.
+    def stages(self) -> Iterator[tuple[str, int | None, Teacher]]:
+        """Role, seed and description of every network, in the order of their trainings; the teacher has no seed."""
+        if self.recipe.listened_to is not None:
+            yield "teacher", None, self.recipe.listened_to
+        for seed in self.recipe.protocol.seeds:
+            for role, how in self.recipe.students().items():
+                yield role, seed, how
 
-        Raises:
-            LimbeckError: a teacher, an objective or what is of the user's own cannot do what the training will ask.
-        """
-        students = self.recipe.students().values()
-        for how in (how for student in students for _, how in student.chain()):
-            if isinstance(how, Weights):
-                predict(self.engine.place(self.loaded(how.path)), self.pictures.subset(torch.arange(1)), self.engine)
-            elif own.classes(how) or how.objective.needs_teacher:
-                self._rehearse(how)
-
-    def _rehearse(self, how: Training) -> None:
-        index = torch.arange(min(_REHEARSED, how.train.batch_size), device=self.engine.device)
-        memory = _enough_memory(f"a student's first pictures ({how.student.title()})", how.train)
-        with own.blamed(how), memory, torch.random.fork_rng(devices=self.engine.generators()):
-            views = make_views(self.pictures.fetch(index), index, how.views, self.recipe.protocol.view_seed, epoch=0)
-            how.train.optimizer.build([nn.Parameter(torch.zeros(1))])
-            images, labels = self.engine.pictures(views), self.pictures.labels
-            known = self.known(how, images[0])
-            now = torch.zeros((), device=self.engine.device)
-            mixed = Mixed(labels[index.flip(0)], now + 0.5) if how.views.mix else None
-            batch = Batch(index, images, labels[index], step=now, epoch=now, progress=now, mixed=mixed)
-            networks = [known.student_network, *([known.teacher_network] if known.teacher_network else [])]
-            with torch.no_grad(), self.engine.precision():
-                said = [
-                    tapped(network, taps, images)
-                    for network, taps in zip(networks, how.objective.taps(known), strict=False)
-                ]
-        rehearse(how.objective, known, said[0], said[1] if len(said) > 1 else None, batch, self.engine.place)
-
-    def known(self, how: Training, picture: Tensor) -> Known:
-        """What an objective is told, of networks that are not trained yet."""
-        teacher = self.stand_in(how.teacher, picture) if how.teacher else None
-        student, labels = self.fresh(how.student), self.pictures.labels
-        known = Known(student, teacher, picture, labels, how.train.batch_size, lambda: self.fresh(how.student))
-        return known.of(self.engine.place(how.objective.student(known)))
-
-    def stand_in(self, how: Teacher, picture: Tensor) -> nn.Module:
-        """A network such as this teacher will be."""
-        if isinstance(how, Weights):
-            return self.engine.place(self.loaded(how.path))
-        if isinstance(how, Teachers):
-            return Ensemble([self.stand_in(member, picture) for member in how.members]).eval()
-        return self.known(how, picture).student_network.eval()
+    def stage(self, role: str, seed: int | None, how: Teacher, teacher: nn.Module | None) -> nn.Module:
+        """The network of one stage; ``teacher`` is the first stage's, where there is one."""
+        taught = isinstance(how, Training) and how.teacher is not None
+        return self.network(
+            how,
+            self.folder.network(role, seed),
+            "teacher" if seed is None else f"student {role}, seed {seed}",
+            self.recipe.protocol.seeds[0] if seed is None else seed,
+            teacher if taught else None,
+        )
 
     def fresh(self, model: Model) -> nn.Module:
         """A new network with weights from torch's random state, on the engine's device."""
@@ -188,11 +169,11 @@ class Experiment:
             if isinstance(how, Teachers):
                 made: nn.Module = self.together(how, folder, title, seed)
             else:
-                answers = self.folder.teacher
+                home = self.folder.teacher
                 if teacher is None and how.teacher is not None:
-                    answers = folder / "teacher"
-                    teacher = self.network(how.teacher, answers, f"teacher of {title}", seed)
-                made = self.trained(how, folder, title, seed, teacher, answers / "logits")
+                    home = self.folder.above(folder, how.teacher)
+                    teacher = self.network(how.teacher, home, f"teacher of {title}", seed)
+                made = self.trained(how, folder, title, seed, teacher, self.folder.answers(home, how))
             model = described(made)
             assert model is not None
             save_network(weights, made, model, self.pictures.classes, self.recipe.data.name)
@@ -226,7 +207,8 @@ class Experiment:
         ``answers`` is where the teacher's may be kept, for this training and others on the same views.
         """
         label = f"{title} ({how.student.title()})"
-        with own.blamed(self.recipe), _enough_memory(label, how.train):
+        with own.blamed(self.recipe), enough_memory(label, how.train):
+            peak = Peak(self.engine.device)
             with streams.seeded(seed, "weights"):
                 network = self.fresh(how.student)
             job = prepared(
@@ -243,29 +225,12 @@ class Experiment:
                 identity=f"recipe {self.recipe.digest()}, {title}",
                 labelling=self.recipe.logits,
                 answers=answers,
-                evaluate=lambda network: figures(network, self.held_out, self.engine),
+                evaluate=lambda network: {**peak.figures(), **figures(network, self.held_out, self.engine)},
                 another=lambda: self.fresh(how.student),
             )
             with self.console.bar(label, job.steps_per_epoch * how.train.epochs) as bar:
                 job.progress = bar.update
                 return fit(job)
-
-
-@contextlib.contextmanager
-def _enough_memory(doing: str, train: Train) -> Iterator[None]:
-    """Turns whatever torch raises when memory runs out into a `LimbeckError` that says what to lower."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        said = (str(error) or "MemoryError").splitlines()[0]
-        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not _OUT_OF_MEMORY.search(said):
-            raise
-        raise LimbeckError(
-            f"out of memory in {doing}: {said}\n"
-            f"Lower its batch_size (now {train.batch_size}) or chunk (now {train.chunk}), raise accumulate (now "
-            f"{train.accumulate}), or narrow the network: --train.batch-size and --student.width for the student, "
-            "--teacher.train.batch-size and --teacher.student.width for the teacher."
-        ) from error
 
 
 def _refuse_large_batches(recipe: Recipe, pictures: int) -> None:

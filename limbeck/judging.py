@@ -42,16 +42,27 @@ class Judged(NamedTuple):
 
 
 def conclude(
-    recipe: Recipe, folder: RunFolder, networks: Networks, held_out: Dataset, engine: Engine, console: Console
+    recipe: Recipe,
+    folder: RunFolder,
+    networks: Networks,
+    held_out: Dataset,
+    tests: Sequence[str],
+    engine: Engine,
+    console: Console,
 ) -> dict[str, Any]:
     """Judges every network of a run on the held-out split and, once, on the test sets.
 
     Answers are kept in the run, so that a test set is looked at once and never again.
 
+    Args:
+        recipe, folder, networks, held_out: the run.
+        tests: the names of the test sets; a sweep looks at none.
+        engine, console: device and precision, and where progress goes.
+
     Returns:
         what results.json holds.
     """
-    sets, not_measured = _sets(recipe.data.test_sets(), "test", engine, console)
+    sets, not_measured = _sets(tests, "test", engine, console)
     if len(held_out):
         sets = {(recipe.data.name, "holdout"): held_out, **sets}
     weights = _finished(recipe.protocol.seeds, _teacher(recipe), folder)
@@ -277,7 +288,9 @@ def _metrics(folder: RunFolder | None, role: str, seed: int | None) -> list[dict
     rows: list[dict[str, Any]] = []
     try:
         for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
-            rows.append({name: float(row[name]) for name in ("seconds", "images_per_second")})
+            figures = {name: float(row[name]) for name in ("seconds", "images_per_second")}
+            memory = row.get("peak_memory")
+            rows.append({**figures, "peak_memory": None if memory is None else float(memory)})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise LimbeckError(
             f"cannot read {path}, line {len(rows) + 1}: {own.said(error)}. Remove that file and run again: the speed "
@@ -290,6 +303,7 @@ def _portrait(
     role: str, seed: int | None, model: str | None, network: nn.Module, rows: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
     seconds = sum(row["seconds"] for row in rows)
+    memory = [row["peak_memory"] for row in rows]
     return {
         "role": role,
         "seed": seed,
@@ -300,4 +314,5 @@ def _portrait(
         "images_per_second": sum(row["seconds"] * row["images_per_second"] for row in rows) / seconds
         if seconds
         else None,
+        "peak_memory": max(memory) if memory and None not in memory else None,
     }

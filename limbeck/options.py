@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 import tempfile
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from limbeck.spec import Spec
 from limbeck.training import Device
 
 _A_FILE = "FOLDER/weights.safetensors"
+T = TypeVar("T", bound=Spec)
 
 
 class RunOptions(Spec):
@@ -78,14 +79,29 @@ def parse_run(words: Sequence[str], head: str) -> tuple[Recipe, RunOptions]:
 
 def parse(recipe: Recipe, words: Sequence[str], head: str) -> tuple[Recipe, RunOptions]:
     """The recipe with the options of a command line applied; raises as `parse_run` does."""
-    chosen = choose(recipe, words)
-    recipe = change(recipe, chosen)
-    (recipe, run), rest = _parsed([recipe, RunOptions()], chosen.rest, head, chosen.words)
+    return apply(recipe, RunOptions(), words, head, "run")
+
+
+def apply(
+    recipe: Recipe, own: T, words: Sequence[str], head: str, command: str, given: Mapping[str, Spec] | None = None
+) -> tuple[Recipe, T]:
+    """A recipe and a command's own options with what was typed for them; raises as `parse_run` does.
+
+    Args:
+        recipe, own: what is changed.
+        words: what was typed after the recipe's name.
+        head: how help begins.
+        command: the command's name.
+        given: descriptions by path, put in place of what the recipe has there.
+    """
+    chosen = choose(recipe, words, given)
+    (recipe, own), rest = _parsed([change(recipe, chosen), own], chosen.rest, head, chosen.words)
     if rest:
         raise LimbeckError(
-            f"{rest[0]}: there is a recipe already, and no option that takes this word. Type `limbeck run --help`."
+            f"{rest[0]}: there is a recipe already, and no option that takes this word. "
+            f"Type `limbeck {command} --help`."
         )
-    return recipe, run
+    return recipe, own
 
 
 def parse_evaluate(words: Sequence[str], head: str) -> tuple[Path, EvaluateOptions]:

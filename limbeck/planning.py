@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from limbeck import data
-from limbeck.console import Console, FittingTable, duration
+from limbeck.console import Console, FittingTable, duration, size
 from limbeck.evaluation import predict
 from limbeck.experiment import Experiment
 from limbeck.models.ensemble import Ensemble
@@ -74,7 +74,7 @@ def plan(recipe: Recipe, console: Console) -> FittingTable:
         table.add_row(*stage.cells())
     table.add_section()
     seconds = duration(sum(stage.seconds for stage in planner.stages))
-    table.add_row(f"in all, with up to {_size(planner.disk())} of disk", "", "", "", seconds)
+    table.add_row(f"in all, with up to {size(planner.disk())} of disk", "", "", "", seconds)
     return table
 
 
@@ -176,7 +176,3 @@ class _Planner:
 def _epoch_seconds(folder: Path) -> tuple[float, float]:
     first, second = (json.loads(line)["seconds"] for line in (folder / "metrics.jsonl").read_text().splitlines())
     return first, second
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):,.1f} MB"

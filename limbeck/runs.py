@@ -9,26 +9,32 @@ import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from limbeck import files, own
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.results import KEYS
-from limbeck.recipes.recipe import Recipe, read_recipe
+from limbeck.folders import UNFINISHED, busy, clear, names, refuse_foreign
+from limbeck.recipes.recipe import Recipe, Teacher, Training, read_recipe
 from limbeck.training import Engine
 
-_UNFINISHED = ".*.part"  # what a process that was killed was writing
 # What a run writes, in the order in which --fresh removes it: what is left when that is cut short is a run still.
 _CONTENTS = ("results.json", "evaluations.jsonl", "teacher", "seed*", "SHA256SUMS", "environment.json", "recipe.json")
 _PACKAGES = ("limbeck", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
+
+
+class Digested(Protocol):
+    """What is carried out: a recipe, or a sweep."""
+
+    def digest(self) -> str:
+        """A few characters that stand for all of it."""
 
 
 class RunFolder:
@@ -52,6 +58,14 @@ class RunFolder:
         """The folder of a network; the teacher's has no seed."""
         return self.teacher if seed is None else self.student(seed, role)
 
+    def above(self, folder: Path, teacher: Teacher) -> Path:
+        """The folder of a teacher's teacher; ``folder`` is the teacher's."""
+        return folder / "teacher"
+
+    def answers(self, teacher: Path, how: Training) -> Path:
+        """Where the answers of the teacher in that folder may be kept for a training, and for others on its views."""
+        return teacher / "logits"
+
     def read_results(self) -> dict[str, Any]:
         """The content of results.json.
 
@@ -61,9 +75,9 @@ class RunFolder:
         remedy = "Remove that file and run again: everything else is kept, and no test set is looked at again."
         return files.read_json(self.results, KEYS, remedy)
 
-    def note_environment(self, engine: Engine, recipe: Recipe) -> None:
+    def note_environment(self, engine: Engine, what: Digested) -> None:
         """Adds this start of the run to environment.json: versions, hardware, threads, revision, decisions."""
-        start = {**_environment(engine), "recipe": recipe.digest()}
+        start = {**_environment(engine), "recipe": what.digest()}
         files.write_json(self.path / "environment.json", {"starts": [*self._starts(), start]})
 
     def noted_digest(self) -> str | None:
@@ -149,13 +163,12 @@ def open_run(recipe: Recipe, out: Path | None = None, fresh: bool = False) -> It
     """
     folder = folder_of(recipe, out)
     path = folder.path
-    busy = f"another process is working in {path}. Wait until it has ended, or type --out FOLDER to work elsewhere."
-    _refuse_foreign(path)
-    with files.locked(path / "lock", busy):
+    refuse_foreign(path, "run", "recipe.json")
+    with files.locked(path / "lock", busy(path)):
         recipe_file, content = path / "recipe.json", (recipe.model_dump_json(indent=2) + "\n").encode()
         if recipe_file.exists():
             _refuse_another(recipe, folder, fresh)
-        _clear(path, fresh)
+        clear(path, _CONTENTS if fresh else ())
         if not recipe_file.exists() or recipe_file.read_bytes() != content:
             files.write_bytes(recipe_file, content)
         yield folder
@@ -164,21 +177,6 @@ def open_run(recipe: Recipe, out: Path | None = None, fresh: bool = False) -> It
 def folder_of(recipe: Recipe, out: Path | None = None) -> RunFolder:
     """The folder that a recipe is run in: ``out``, or runs/<name>-<digest of the recipe>."""
     return RunFolder(out or Path("runs") / f"{recipe.name}-{recipe.digest()}")
-
-
-def _refuse_foreign(path: Path) -> None:
-    there = _names(path)
-    foreign = sorted(name for name in there if name != "lock" and not fnmatch(name, _UNFINISHED))
-    if foreign and "recipe.json" not in there:
-        raise LimbeckError(
-            f"{path} is not the folder of a run: it has {', '.join(foreign[:3])} but no recipe.json. "
-            "Type --out with the name of a new folder."
-        )
-
-
-def _names(path: Path) -> set[str]:
-    with files.mendable(path):
-        return {item.name for item in path.iterdir()} if path.is_dir() else set()
 
 
 def _refuse_another(recipe: Recipe, folder: RunFolder, fresh: bool) -> None:
@@ -207,8 +205,8 @@ def _refuse_another(recipe: Recipe, folder: RunFolder, fresh: bool) -> None:
 
 def _plainly_a_run(path: Path) -> bool:
     """Whether a folder holds what a run writes, and nothing else."""
-    ours = ("lock", _UNFINISHED, *_CONTENTS)
-    there = _names(path)
+    ours = ("lock", UNFINISHED, *_CONTENTS)
+    there = names(path)
     return "environment.json" in there and all(any(fnmatch(name, pattern) for pattern in ours) for name in there)
 
 
@@ -218,18 +216,6 @@ def differences(old: Any, new: Any, where: str = "") -> list[str]:
         keys = dict.fromkeys([*old, *new])
         return [line for key in keys for line in differences(old.get(key), new.get(key), f"{where}.{key}".strip("."))]
     return [] if old == new else [f"{where}: {old}, now {new}"]
-
-
-def _clear(path: Path, fresh: bool) -> None:
-    """Removes what killed processes were writing; where the run begins afresh, everything that a run writes."""
-    with files.mendable(path):
-        for left in path.rglob(_UNFINISHED):
-            left.unlink()
-        for item in [item for pattern in _CONTENTS for item in sorted(path.glob(pattern))] if fresh else ():
-            if item.is_dir() and not item.is_symlink():
-                shutil.rmtree(item)
-            else:
-                item.unlink()
 
 
 def _environment(engine: Engine) -> dict[str, Any]:

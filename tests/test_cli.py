@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from limbeck import cli, experiment, models, options, recipes
+from limbeck import cli, experiment, models, options, recipes, sweeps
 from limbeck.cli import main
 from limbeck.recipes import Recipe
 
@@ -45,6 +45,7 @@ def test_the_examples_of_the_help_can_be_read(monkeypatch: pytest.MonkeyPatch) -
         assert words[:2] == ["limbeck", command]
     options.parse_run(cli._HELP["run"].rpartition("run ")[2].split(), "")
     options.parse_summary(cli._HELP["summary"].rpartition("summary ")[2].split(), "")
+    assert len(sweeps.parse(cli._HELP["sweep"].rpartition("sweep ")[2].split(), "")[0].trials) == 4
 
 
 def test_the_help_of_run_explains_the_options(capsys: Capture) -> None:
@@ -136,6 +137,7 @@ def test_a_recipe_of_ones_own(tiny: Recipe, tmp_path: Path, capsys: Capture) -> 
     [
         (["run", "tiny", "--train.epochs", "3"], "limbeck run tiny --train.epochs 3"),
         (["run", "my recipe.py", "--fresh"], "limbeck run 'my recipe.py'"),
+        (["sweep", "tiny", "--train.epochs", "2,3"], "limbeck sweep tiny --train.epochs 2,3"),
     ],
 )
 def test_an_interruption_says_how_to_continue(
@@ -145,6 +147,7 @@ def test_an_interruption_says_how_to_continue(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(experiment, "run", interrupted)
+    monkeypatch.setattr(sweeps, "carry_out", interrupted)
     monkeypatch.setattr(recipes, "find", lambda name: tiny)
     assert main(words) == 130
     kept = "What was finished and the last checkpoint are kept"
@@ -161,6 +164,7 @@ def test_an_interruption_says_how_to_continue(
         ("summary", ""),
         ("run --dry-run", ""),
         ("run tiny --dry_run", ""),
+        ("sweep --dry-run", ""),
         ("evaluate out", ""),
     ],
 )

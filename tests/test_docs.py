@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from limbeck import options
+from limbeck import options, sweeps
 from limbeck.cli import main
-from limbeck.recipes import find
+from limbeck.recipes import CATALOGUE, Recipe, find
 
 ROOT = Path(__file__).parents[1]
 METHODS = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
@@ -23,7 +23,7 @@ def test_the_examples_run_one_after_another(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     for number, (language, kind, code) in enumerate(BLOCKS):
-        if language != "python" or kind == "recipe":
+        if language != "python" or kind in ("recipe", "sweep"):
             continue
         if kind == "timm":
             pytest.importorskip("timm", reason="an example uses timm's models")
@@ -36,10 +36,22 @@ def test_the_commands_are_understood() -> None:
     assert len(lines) > 8
     for line in lines:
         words = shlex.split(line)
-        assert words[:3] == ["limbeck", "run", "digits"]
-        if "--help" not in words:
+        assert (words[0], words[2]) == ("limbeck", "digits")
+        if words[1] == "sweep":
+            assert len(sweeps.parse(words[2:], "")[0].trials) > 1
+        elif "--help" not in words:
             recipe, _ = options.parse(find("digits"), words[3:], "limbeck run digits")
             assert recipe != find("digits")
+
+
+def test_the_sweep_from_python_runs(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = (code for _, kind, code in BLOCKS if kind == "sweep")
+    one = tiny.with_(protocol=tiny.protocol.with_(seeds=(0,)))
+    monkeypatch.setitem(CATALOGUE, "digits", lambda: one)
+    names: dict[str, Any] = {}
+    exec(code.replace("18,36", "1,2"), names)
+    assert len(names["swept"].trials) == 4
+    assert "gain" in names["result"].results["summary"]["few"]["accuracy"]
 
 
 def test_a_method_of_ones_own_is_short_and_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

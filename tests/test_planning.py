@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from limbeck import experiment, planning
+from limbeck import console, experiment, planning
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.errors import LimbeckError
@@ -181,4 +181,4 @@ def test_mistakes_are_found_as_in_a_run(tiny: Recipe, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("count", "said"), [(300, "0.1 MB"), (27_400_000, "27.4 MB"), (1_234_567_890, "1.2 GB")])
 def test_sizes_are_said_as_people_say_them(count: int, said: str) -> None:
-    assert planning._size(count) == said
+    assert console.size(count) == said

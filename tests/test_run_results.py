@@ -52,6 +52,7 @@ def test_it_holds_the_documented_keys_and_figures_that_can_be_worked_out_again(
             "epochs": 2,
             "seconds": sum(row["seconds"] for row in rows),
             "images_per_second": pytest.approx(2 * 88 / sum(row["seconds"] for row in rows)),
+            "peak_memory": max((row["peak_memory"] for row in rows if "peak_memory" in row), default=None),
         }
         for split, count in (("holdout", 32), ("test", 40)):
             answers = read_tensors(folder / f"logits-few-{split}.safetensors")

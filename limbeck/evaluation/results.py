@@ -5,7 +5,8 @@ The keys of results.json:
     schema        1
     status        "complete"
     recipe        name and digest of the recipe
-    networks      [{role, seed, model, parameters, epochs, seconds, images_per_second}], seconds of training
+    networks      [{role, seed, model, parameters, epochs, seconds, images_per_second, peak_memory}]: seconds of
+                  training, bytes beyond what was held before it; null where that was not measured
     measurements  [{role, seed, dataset, split, metric, value, n}]; n pictures
     summary       {dataset: {metric: {role: {mean, ci95, n}, gain: {mean, ci95, n, method, sample_ci95}}}}; n seeds
     not_measured  [{what, why}]

@@ -1,5 +1,16 @@
 """From results to what a person reads."""
 
+from limbeck.report.sweep import all_failed, sweep_markdown, sweep_notes, sweep_table, trials_table
 from limbeck.report.table import data_table, remarks, result_table, verdict
 
-__all__ = ["data_table", "remarks", "result_table", "verdict"]
+__all__ = [
+    "all_failed",
+    "data_table",
+    "remarks",
+    "result_table",
+    "sweep_markdown",
+    "sweep_notes",
+    "sweep_table",
+    "trials_table",
+    "verdict",
+]

@@ -58,13 +58,13 @@ def result_table(results: dict[str, Any], title: str | None = None) -> FittingTa
             role,
             portraits[0]["model"],
             _count(portraits[0]["parameters"]),
-            *(_percent(results["summary"][name]["accuracy"].get(role)) for name in sets),
+            *(percent(results["summary"][name]["accuracy"].get(role)) for name in sets),
             duration(seconds) if seconds else "",
         )
     gains = [results["summary"][name]["accuracy"].get("gain") for name in sets]
     if any(gains):
         table.add_section()
-        table.add_row("gain", "paired", "", *map(_points, gains), "")
+        table.add_row("gain", "paired", "", *map(points, gains), "")
     return table
 
 
@@ -113,14 +113,14 @@ def _count(number: int) -> str:
     return f"{number / 1e6:.1f} M" if number >= 999_500 else f"{number / 1e3:.0f} k" if number >= 999.5 else str(number)
 
 
-def _percent(estimate: dict[str, Any] | None) -> str:
+def percent(estimate: dict[str, Any] | None) -> str:
     if estimate is None:
         return ""
     spread = "" if estimate["ci95"] is None else f" ± {100 * estimate['ci95']:.2f}"
     return f"{100 * estimate['mean']:.2f}{spread}"
 
 
-def _points(gain: dict[str, Any] | None) -> str:
+def points(gain: dict[str, Any] | None) -> str:
     if gain is None:
         return ""
     spread = "" if gain["ci95"] is None else f" ± {100 * gain['ci95']:.2f}"

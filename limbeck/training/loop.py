@@ -19,7 +19,7 @@ from limbeck import files, streams
 from limbeck.data.dataset import Dataset
 from limbeck.data.mixing import mix
 from limbeck.data.views import Views, make_views
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, TrainingError
 from limbeck.objectives import Batch, Mixed, Outputs, Tapped, total
 from limbeck.training import checkpoint
 from limbeck.training.device import Engine
@@ -220,13 +220,15 @@ class _Training:
             last = (epoch + 1) * self.job.steps_per_epoch - 1
             raise self._diverged("the weights or what they answer are no longer finite numbers", epoch, last)
 
-    def _diverged(self, what: str, epoch: int, step: int) -> LimbeckError:
+    def _diverged(self, what: str, epoch: int, step: int) -> TrainingError:
         train, per_epoch = self.job.train, self.job.steps_per_epoch
         kept = " The last good checkpoint is kept." if (self.job.folder / "checkpoint.pt").exists() else ""
-        return LimbeckError(
+        return TrainingError(
             f"{what}, in epoch {epoch + 1}, step {step - epoch * per_epoch + 1} of {per_epoch} ({self.job.folder}). "
             f"Lower optimizer.lr (the rate was {self._rate(step):.3g} there) or clip (now {train.clip or 'off'}), or "
-            f"lengthen schedule.warmup (now {train.schedule.warmup:g} epochs).{kept}"
+            f"lengthen schedule.warmup (now {train.schedule.warmup:g} epochs).{kept}",
+            short=f"diverged in epoch {epoch + 1}",
+            lasting=True,
         )
 
     def _note(self, tally: Tensor, speed: float) -> str:

@@ -1,0 +1,53 @@
+"""The folders that limbeck keeps its work in: others are refused, and what killed processes left is removed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+from limbeck import files
+from limbeck.errors import LimbeckError
+
+UNFINISHED = ".*.part"  # what a process that was killed was writing
+
+
+def busy(path: Path) -> str:
+    """What is said to a second process in the same folder."""
+    return f"another process is working in {path}. Wait until it has ended, or type --out FOLDER to work elsewhere."
+
+
+def names(path: Path) -> set[str]:
+    """What is in a folder; nothing where it is not there."""
+    with files.mendable(path):
+        return {item.name for item in path.iterdir()} if path.is_dir() else set()
+
+
+def refuse_foreign(path: Path, kind: str, marker: str) -> None:
+    """Refuses a folder that holds something, but not the file by which limbeck's are known.
+
+    Args:
+        path: the folder.
+        kind: what should be in it: "run".
+        marker: the name of that file.
+    """
+    there = names(path)
+    foreign = sorted(name for name in there if name != "lock" and not fnmatch(name, UNFINISHED))
+    if foreign and marker not in there:
+        raise LimbeckError(
+            f"{path} is not the folder of a {kind}: it has {', '.join(foreign[:3])} but no {marker}. "
+            "Type --out with the name of a new folder."
+        )
+
+
+def clear(path: Path, contents: Sequence[str] = ()) -> None:
+    """Removes what killed processes were writing, and then, in this order, what has one of these names."""
+    with files.mendable(path):
+        for left in path.rglob(UNFINISHED):
+            left.unlink()
+        for item in [item for pattern in contents for item in sorted(path.glob(pattern))]:
+            if item.is_dir() and not item.is_symlink():
+                shutil.rmtree(item)
+            else:
+                item.unlink()

@@ -1,0 +1,74 @@
+"""What could go wrong only after a teacher's training, tried before it: fresh networks, a few pictures, one look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from limbeck import objectives, own
+from limbeck.data.views import make_views
+from limbeck.evaluation import predict
+from limbeck.models.ensemble import Ensemble
+from limbeck.objectives import Batch, Known, Mixed, tapped
+from limbeck.recipes.recipe import Teacher, Teachers, Training, Weights
+from limbeck.training.memory import enough_memory
+
+if TYPE_CHECKING:
+    from limbeck.experiment import Experiment
+
+_PICTURES = 8
+
+
+def rehearse(experiment: Experiment) -> None:
+    """Calls every teacher that is trained already, and every objective that has a teacher or is of the user's own.
+
+    Raises:
+        LimbeckError: one of them cannot do what the training will ask.
+    """
+    for student in experiment.recipe.students().values():
+        for _, how in student.chain():
+            if isinstance(how, Weights):
+                picture = experiment.pictures.subset(torch.arange(1))
+                predict(stand_in(experiment, how), picture, experiment.engine)
+            elif own.classes(how) or how.objective.needs_teacher:
+                _rehearse(experiment, how)
+
+
+def _rehearse(experiment: Experiment, how: Training) -> None:
+    engine, pictures, view_seed = experiment.engine, experiment.pictures, experiment.recipe.protocol.view_seed
+    index = torch.arange(min(_PICTURES, how.train.batch_size), device=engine.device)
+    memory = enough_memory(f"a student's first pictures ({how.student.title()})", how.train)
+    with own.blamed(how), memory, torch.random.fork_rng(devices=engine.generators()):
+        images = engine.pictures(make_views(pictures.fetch(index), index, how.views, view_seed, epoch=0))
+        how.train.optimizer.build([nn.Parameter(torch.zeros(1))])
+        known = _known(experiment, how)
+        networks = [network for network in (known.student_network, known.teacher_network) if network is not None]
+        labels, now = pictures.labels[index], torch.zeros((), device=engine.device)
+        mixed = Mixed(labels.flip(0), now + 0.5) if how.views.mix else None
+        batch = Batch(index, images, labels, step=now, epoch=now, progress=now, mixed=mixed)
+        with torch.no_grad(), engine.precision():
+            listening = zip(networks, how.objective.taps(known), strict=False)
+            said = [tapped(network, taps, images) for network, taps in listening]
+    objectives.rehearse(how.objective, known, said[0], said[1] if len(said) > 1 else None, batch, engine.place)
+
+
+def _known(experiment: Experiment, how: Training) -> Known:
+    """What an objective is told, of networks that are not trained yet."""
+    teacher = stand_in(experiment, how.teacher) if how.teacher else None
+    student, pictures = experiment.fresh(how.student), experiment.pictures
+    picture = experiment.engine.pictures(pictures.fetch(torch.arange(1)).permute(0, 3, 1, 2))[0]
+    known = Known(
+        student, teacher, picture, pictures.labels, how.train.batch_size, lambda: experiment.fresh(how.student)
+    )
+    return known.of(experiment.engine.place(how.objective.student(known)))
+
+
+def stand_in(experiment: Experiment, how: Teacher) -> nn.Module:
+    """A network such as this teacher will be, in eval mode."""
+    if isinstance(how, Weights):
+        return experiment.engine.place(experiment.loaded(how.path))
+    if isinstance(how, Teachers):
+        return Ensemble([stand_in(experiment, member) for member in how.members]).eval()
+    return _known(experiment, how).student_network.eval()
