@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from limbeck import options, recipes
-from limbeck.arguments import HELP, Option, change, find, strays, table
-from limbeck.choices import choose
 from limbeck.data import CATALOGUE
 from limbeck.errors import LimbeckError
+from limbeck.options import HELP, Option, change, choose, find, strays, table
 from limbeck.recipes import Recipe
 from limbeck.spec import Spec
 from limbeck.sweeps.settings import Setting, SweepOptions, Value, said, typed
@@ -96,7 +95,7 @@ def parse(words: Sequence[str], head: str) -> tuple[Plan, SweepOptions]:
     place = next(iter(strays([SweepOptions(), recipes.digits()], words)), None)
     name = "digits" if place is None else words[place]
     settings = typed([word for number, word in enumerate(words) if number != place], SweepOptions())
-    recipe, _ = options.find(name)
+    recipe, _ = options.recipe_at(name)
     head = f"{head}\nThe options below are shown with what the recipe {recipe.name} has."
     return planned(recipe, settings, SweepOptions(), name, head)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from limbeck import streams
-from limbeck.arguments import Option
+from limbeck.options import Option
 from limbeck.sweeps.axes import Plan, Trial, expand
 from limbeck.sweeps.settings import Setting, SweepOptions, Value, said
 from limbeck.sweeps.work import Work, score

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from limbeck.arguments import HELP, find, is_option, table
 from limbeck.errors import LimbeckError
 from limbeck.objectives import Sum
+from limbeck.options import HELP, find, is_option, table
 from limbeck.spec import Spec
 
 Value = tuple[str, ...] | Spec

@@ -46,7 +46,9 @@ def main(words: list[str]) -> None:
         report.sweep_markdown(swept.results),
     ]
     files.write_bytes(RESULTS / f"{slug(machine)}.md", "\n\n".join(page).encode())
-    files.write_json(RESULTS / f"{slug(machine)}.json", {"hardware": machine, "torch": torch.__version__, **swept.results})
+    files.write_json(
+        RESULTS / f"{slug(machine)}.json", {"hardware": machine, "torch": torch.__version__, **swept.results}
+    )
 
 
 if __name__ == "__main__":

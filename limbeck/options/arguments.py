@@ -11,8 +11,8 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from limbeck.choices import Candidates, Typed, candidates, names
 from limbeck.errors import LimbeckError, nearest
+from limbeck.options.choices import Candidates, Typed, candidates, names
 from limbeck.recipes import Weights
 from limbeck.spec import Family, Spec, SpecError
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from limbeck.arguments import Option, options
+from limbeck.options.arguments import Option, options
 from limbeck.spec import Spec
 
 _SHAPES = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH", type(None): "none"}

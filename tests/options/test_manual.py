@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from plain import AUGMENTED, PLAIN, parsed
 
-from limbeck.arguments import options
 from limbeck.options import RunOptions
+from limbeck.options.arguments import options
 from limbeck.recipes import CATALOGUE, Recipe
 
 Captured = pytest.CaptureFixture[str]

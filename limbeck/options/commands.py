@@ -12,10 +12,10 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from limbeck import files, recipes
-from limbeck.arguments import HELP, change, read, strays
-from limbeck.choices import choose
 from limbeck.errors import LimbeckError, nearest
-from limbeck.manual import manual
+from limbeck.options.arguments import HELP, change, read, strays
+from limbeck.options.choices import choose
+from limbeck.options.manual import manual
 from limbeck.recipes import Recipe, Teachers, Training, Weights
 from limbeck.spec import Spec
 from limbeck.training import Device
@@ -70,7 +70,7 @@ def parse_run(words: Sequence[str], head: str) -> tuple[Recipe, RunOptions]:
     place = next(iter(strays([RunOptions(), recipes.digits()], words)), None)
     name = "digits" if place is None else words[place]
     rest = [word for number, word in enumerate(words) if number != place]
-    start, folder = find(name)
+    start, folder = recipe_at(name)
     recipe, run = parse(start, rest, f"{head}\nThe options below are shown with what the recipe {start.name} has.")
     if folder and run.out is None and recipe == start:
         run = run.with_(out=folder)
@@ -129,7 +129,7 @@ def describe(name: str) -> str:
     Raises:
         LimbeckError: there is no such recipe.
     """
-    recipe = find(name)[0]
+    recipe = recipe_at(name)[0]
     return f"{name}\n{textwrap.indent(sketch(recipe), '  ')}\n\n  Command: limbeck run {shlex.quote(name)}\n"
 
 
@@ -147,7 +147,7 @@ def sketch(recipe: Recipe) -> str:
     return "\n".join([*lines, f"{student}, {objectives}, seeds {' '.join(map(str, recipe.protocol.seeds))}"])
 
 
-def find(name: str) -> tuple[Recipe, Path | None]:
+def recipe_at(name: str) -> tuple[Recipe, Path | None]:
     """The recipe of a name, a file or a run's folder; and that folder.
 
     Raises:

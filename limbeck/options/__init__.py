@@ -1,0 +1,39 @@
+"""Recipes as a command line: names that choose, fields as options, help, and what each command takes beside them."""
+
+from limbeck.options.arguments import HELP, Option, change, find, is_option, strays, table
+from limbeck.options.choices import choose
+from limbeck.options.commands import (
+    EvaluateOptions,
+    RunOptions,
+    SummaryOptions,
+    apply,
+    describe,
+    parse,
+    parse_evaluate,
+    parse_run,
+    parse_summary,
+    recipe_at,
+    sketch,
+)
+
+__all__ = [
+    "HELP",
+    "EvaluateOptions",
+    "Option",
+    "RunOptions",
+    "SummaryOptions",
+    "apply",
+    "change",
+    "choose",
+    "describe",
+    "find",
+    "is_option",
+    "parse",
+    "parse_evaluate",
+    "parse_run",
+    "parse_summary",
+    "recipe_at",
+    "sketch",
+    "strays",
+    "table",
+]
