@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from limbeck.errors import LimbeckError, nearest
 from limbeck.options.choices import Candidates, Typed, candidates, names
-from limbeck.recipes import Weights
+from limbeck.recipes import Teachers, Weights
 from limbeck.spec import Family, Spec, SpecError
 
 HELP = ("-h", "--help")
@@ -60,6 +60,8 @@ class Option(NamedTuple):
         """The present value, as it would be typed."""
         if isinstance(self.now, Weights):
             return str(self.now.path)
+        if isinstance(self.now, Teachers) and all(isinstance(member, Weights) for member in self.now.members):
+            return "+".join(str(member.path) for member in self.now.members)
         if isinstance(self.now, Spec):
             return getattr(self.now, "name", "") or "trained as this recipe says"
         if isinstance(self.now, bool):
@@ -81,7 +83,10 @@ def options(spec: Spec, path: str = "", group: str = "") -> Iterator[Option]:
         value, here = getattr(spec, name), f"{path}{name}"
         known = candidates(field.annotation)
         fixed = typing.get_origin(field.annotation) is Literal and len(typing.get_args(field.annotation)) == 1
-        if not fixed and (known or not isinstance(value, Spec)):
+        several = isinstance(value, tuple) and any(
+            isinstance(each, Spec) for each in value
+        )  # joined by +, one level up
+        if not fixed and not several and (known or not isinstance(value, Spec)):
             yield Option(here, group, field.annotation, field.description or "", value, known)
         if isinstance(value, Family):
             yield from options(value, f"{here}.", group)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 from limbeck.errors import LimbeckError, unknown
 from limbeck.objectives import CrossEntropy, Sum
-from limbeck.recipes import Weights
+from limbeck.recipes import Teachers, Weights
 from limbeck.spec import Family, Spec
 
 Candidates = dict[str, type[Spec] | None]
@@ -97,6 +97,8 @@ def _candidates_at(spec: Any, changes: Mapping[str, Any], path: str) -> Candidat
 
 def candidates(annotation: Any) -> Candidates:
     """The descriptions that a field may be, by name; empty where it is not that kind of field."""
+    if typing.get_origin(annotation) is tuple:
+        return {}  # several are joined by +
     kinds = _kinds(annotation)
     named: Candidates = {"weights": Weights} if Weights in kinds else {}
     for kind in kinds:
@@ -140,7 +142,9 @@ def _named(option: str, name: str, known: Candidates, now: Any) -> Spec | None:
     if not name:
         raise LimbeckError(f"{option} needs a name. Known: {', '.join(names(known))}. Type {option} {names(known)[0]}")
     if Weights in known.values() and (name.endswith(".safetensors") or Path(name).is_dir()):
-        return Weights(path=_weights(option, Path(name)))
+        paths = [name] if Path(name).exists() else name.split("+")
+        teachers = [Weights(path=_weights(option, Path(path))) for path in paths]
+        return teachers[0] if len(teachers) == 1 else Teachers(members=teachers)
     if "+" in name and CrossEntropy in known.values():
         if not all(name.split("+")):
             raise LimbeckError(f"{option} {name}: a name is missing beside a +. Type, for example, {option} kd+rkd")

@@ -120,7 +120,9 @@ class Training(Spec):
     """How one network is trained: on which views, by which teacher, for what."""
 
     views: Views = Views()
-    teacher: Teacher | None = Field(None, description="Who labels the views; none: nobody.")
+    teacher: Teacher | None = Field(
+        None, description="Who labels the views; none: nobody. Several files, joined by +, answer together."
+    )
     student: Model = Model(name="nin_cifar")
     train: Train = Train()
     objective: AnyObjective = Field(CrossEntropy(), description="What is learned; several, joined by +, are added up.")

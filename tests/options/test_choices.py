@@ -10,7 +10,7 @@ from plain import AUGMENTED, PLAIN, at, parsed, refusal
 
 from limbeck.data.views import AutoAugment, RandAugment, TrivialAugment
 from limbeck.objectives import DIST, KD, RKD, CrossEntropy, Sum
-from limbeck.recipes import Weights
+from limbeck.recipes import Teachers, Weights
 from limbeck.training import SGD, AdamW
 
 
@@ -99,6 +99,17 @@ def test_no_teacher() -> None:
     assert refusal("--teacher", "none").startswith(f"--teacher none: {needs}")
     assert refusal("--objective", "kd", recipe=alone).startswith(f"--objective kd: {needs}")
     assert "Type --teacher.objective cross_entropy, or --teacher.teacher FILE" in refusal("--teacher.objective", "kd")
+
+
+def test_several_teachers_are_joined(run_folder: Path) -> None:
+    first, second = "runs/x/teacher/weights.safetensors", "runs/x/seed0/alone/weights.safetensors"
+    teacher = parsed("--teacher", f"{first}+{second}").teacher
+    assert teacher == Teachers(members=(Weights(path=Path(first)), Weights(path=Path(second))))
+    assert "weights file gone.safetensors does not exist" in refusal("--teacher", f"{first}+gone.safetensors")
+    assert "--teacher.members: there is no such option" in refusal(
+        "--teacher", f"{first}+{second}", "--teacher.members"
+    )
+    assert "--objective.terms: there is no such option" in refusal("--objective", "kd+rkd", "--objective.terms", "kd")
 
 
 @pytest.mark.parametrize("teacher", ["none", "runs/x/teacher/weights.safetensors"])
