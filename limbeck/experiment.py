@@ -171,7 +171,7 @@ class Experiment:
             else:
                 home = self.folder.teacher
                 if teacher is None and how.teacher is not None:
-                    home = self.folder.above(folder, how.teacher)
+                    home = self.folder.above(folder, how.teacher, seed)
                     teacher = self.network(how.teacher, home, f"teacher of {title}", seed)
                 made = self.trained(how, folder, title, seed, teacher, self.folder.answers(home, how))
             model = described(made)
@@ -186,12 +186,12 @@ class Experiment:
 
     def together(self, how: Teachers, folder: Path, title: str, seed: int) -> Ensemble:
         """Several teachers as one network, each trained from a seed of its own."""
-        return Ensemble(
-            [
-                self.network(member, folder / str(number), f"{title} {number}", seed + number - 1)
-                for number, member in enumerate(how.members, start=1)
-            ]
-        )
+        members = []
+        for number, member in enumerate(how.members, start=1):
+            own_seed = seed + number - 1
+            home = self.folder.member(folder, number, member, own_seed)
+            members.append(self.network(member, home, f"{title} {number}", own_seed))
+        return Ensemble(members)
 
     def loaded(self, weights: Path) -> nn.Module:
         """The network of a weights file, if it speaks of the same classes as the data."""

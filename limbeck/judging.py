@@ -282,9 +282,14 @@ def _portraits(recipe: Recipe, folder: RunFolder, networks: Networks) -> list[di
 
 def _metrics(folder: RunFolder | None, role: str, seed: int | None) -> list[dict[str, Any]]:
     """One row an epoch of a network's training, where the run has it."""
-    path = folder.network(role, seed) / "metrics.jsonl" if folder else None
-    if path is None or not path.exists():
+    home = folder.network(role, seed) if folder else None
+    if home is None:
         return []
+    several = [path for path in (home / "metrics.jsonl",) if path.exists()] or sorted(home.glob("[0-9]*/metrics.jsonl"))
+    return [row for path in several for row in _rows(path)]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     try:
         for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):

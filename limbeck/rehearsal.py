@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from limbeck import objectives, own
+from limbeck.data.mixing import mix
 from limbeck.data.views import make_views
 from limbeck.evaluation import predict
 from limbeck.models.ensemble import Ensemble
@@ -41,12 +42,16 @@ def _rehearse(experiment: Experiment, how: Training) -> None:
     index = torch.arange(min(_PICTURES, how.train.batch_size), device=engine.device)
     memory = enough_memory(f"a student's first pictures ({how.student.title()})", how.train)
     with own.blamed(how), memory, torch.random.fork_rng(devices=engine.generators()):
-        images = engine.pictures(make_views(pictures.fetch(index), index, how.views, view_seed, epoch=0))
+        views = make_views(pictures.fetch(index), index, how.views, view_seed, epoch=0)
+        mixture = None
+        if how.views.mix:
+            views, mixture = mix(how.views.mix, views, view_seed, step=0)
+        images = engine.pictures(views)
         how.train.optimizer.build([nn.Parameter(torch.zeros(1))])
         known = _known(experiment, how)
         networks = [network for network in (known.student_network, known.teacher_network) if network is not None]
         labels, now = pictures.labels[index], torch.zeros((), device=engine.device)
-        mixed = Mixed(labels.flip(0), now + 0.5) if how.views.mix else None
+        mixed = Mixed(labels[mixture.partner], now + mixture.share) if mixture else None
         batch = Batch(index, images, labels, step=now, epoch=now, progress=now, mixed=mixed)
         with torch.no_grad(), engine.precision():
             listening = zip(networks, how.objective.taps(known), strict=False)

@@ -58,9 +58,13 @@ class RunFolder:
         """The folder of a network; the teacher's has no seed."""
         return self.teacher if seed is None else self.student(seed, role)
 
-    def above(self, folder: Path, teacher: Teacher) -> Path:
+    def above(self, folder: Path, teacher: Teacher, seed: int) -> Path:
         """The folder of a teacher's teacher; ``folder`` is the teacher's."""
         return folder / "teacher"
+
+    def member(self, folder: Path, number: int, teacher: Teacher, seed: int) -> Path:
+        """The folder of one of several teachers, counted from 1; ``folder`` is that of all together."""
+        return folder / str(number)
 
     def answers(self, teacher: Path, how: Training) -> Path:
         """Where the answers of the teacher in that folder may be kept for a training, and for others on its views."""

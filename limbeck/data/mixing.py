@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from limbeck.errors import LimbeckError
 from limbeck.spec import Family
 from limbeck.streams import derive
 
@@ -95,6 +96,11 @@ def mix(mixing: Mixing, views_NCHW: Tensor, view_seed: int, step: int) -> tuple[
     if random.random() >= mixing.probability:
         return views_NCHW, Mixture(partner, 1.0)
     mixed, share = mixing.mix(views_NCHW, partner, random)
+    if mixed.shape != views_NCHW.shape or mixed.dtype != torch.uint8 or not 0.5 <= share <= 1:
+        raise LimbeckError(
+            f"mixing {mixing.name!r} returned pictures {tuple(mixed.shape)} of {mixed.dtype} and the share {share}. "
+            f"Return uint8 pictures {tuple(views_NCHW.shape)}, and from 0.5 to 1."
+        )
     return mixed, Mixture(partner, share)
 
 

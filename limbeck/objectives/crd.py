@@ -177,9 +177,8 @@ class ContrastiveMemory(nn.Module):
 
 
 class CRD(Featured):
-    """Contrastive representation distillation (Tian, Krishnan and Isola, ICLR 2020), with two memory banks.
-
-    both sides' loss. Labelled pictures of two classes or more are needed.
+    """Contrastive representation distillation (Tian, Krishnan and Isola, ICLR 2020), with two memory banks: the loss of
+    both sides. Labelled pictures of two classes or more are needed.
     """
 
     name: Literal["crd"] = "crd"

@@ -56,7 +56,7 @@ class DML(Objective):
     def build(self, known: Known | None = None) -> nn.Module:
         if known is None:
             raise LimbeckError("dml needs to know the student, to make peers like it. Call build(known).")
-        return _Cohort(self, [known.another() for _ in range(self.peers)], known.precision)
+        return _Cohort(self, [known.another().train() for _ in range(self.peers)], known.precision)
 
 
 class _Cohort(nn.Module):

@@ -12,6 +12,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
+from limbeck.models.ensemble import Ensemble
+from limbeck.models.normalised import plain
 from limbeck.objectives.adapters import adapt
 from limbeck.objectives.objective import Known, Taps, Taught
 from limbeck.objectives.outputs import Batch, Outputs
@@ -48,6 +50,11 @@ class Featured(Taught):
         if not self.weight:
             return (), ()
         student, teacher = known.student, known.teacher
+        if isinstance(plain(known.teacher_network), Ensemble) and not self.teacher_taps:  # type: ignore[arg-type]
+            raise LimbeckError(
+                f"{self.name} compares features, and there are several teachers, each with its own. Name one's "
+                "submodules with student_taps and teacher_taps (members.0...), or learn from their logits, as kd does."
+            )
         ours = self.student_taps or _chosen(student, self.where)
         theirs = self.teacher_taps or _chosen(teacher, self.where)
         for network, probed, paths in (

@@ -122,7 +122,7 @@ def _lower_half(values: Tensor) -> Tensor:
 
 
 class MLLD(Taught):
-    """Multi-level logit distillation (Jin, Wang and Lin, CVPR 2023) of one view: loss."""
+    """Multi-level logit distillation (Jin, Wang and Lin, CVPR 2023): on every picture, batch and class."""
 
     name: Literal["mlld"] = "mlld"
     temperatures: tuple[Annotated[float, Field(gt=0)], ...] = Field(

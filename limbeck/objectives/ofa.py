@@ -61,7 +61,7 @@ def ofa_loss(
 
 
 class OFA(Featured):
-    """One for all (Hao et al., NeurIPS 2023): (`ofa_loss` of the logits and of heads).
+    """One for all (Hao et al., NeurIPS 2023): `ofa_loss` of the logits and of heads on the stages.
 
     Every stage of the student but the last gets a linear head on its pooled map, which is trained along; the teacher's
     logits teach each of them.

@@ -9,15 +9,13 @@ from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.models.composed import reuse
-from limbeck.models.ensemble import Ensemble
-from limbeck.models.normalised import plain
 from limbeck.models.reused import Shape, average_down
 from limbeck.objectives.checks import same_shape
 from limbeck.objectives.features import Featured, Where, features
 from limbeck.objectives.objective import Known, Taps
 from limbeck.objectives.outputs import Batch, Outputs
 from limbeck.objectives.promises import promises
-from limbeck.objectives.taps import Probe
+from limbeck.objectives.taps import Probe, probe
 
 
 @promises("least", "batch")
@@ -71,10 +69,17 @@ class SimKD(Featured):
         assert known.teacher_network is not None
         if len(ours) != 1:
             raise LimbeckError(f"simkd cuts each network once, but {len(ours)} taps are named. Name one of each.")
-        if isinstance(plain(known.teacher_network), Ensemble):
-            raise LimbeckError("simkd reuses the classifier of one teacher, but there are several. Give it one.")
         shapes = _map(known.student, ours[0]), _map(known.teacher, theirs[0])
-        return reuse(known.student_network, known.teacher_network, (ours[0], theirs[0]), shapes, self.factor)
+        changed = reuse(known.student_network, known.teacher_network, (ours[0], theirs[0]), shapes, self.factor)
+        try:
+            probe(changed.to(known.picture.device), known.picture)
+        except RuntimeError as error:
+            raise LimbeckError(
+                f"simkd: what the teacher does behind {theirs[0]!r} takes maps {shapes[1]} alone, and the student's "
+                f"{shapes[0]} at {ours[0]!r} are smaller ({str(error).splitlines()[0]}). Tap the student earlier with "
+                "student_taps, or the teacher later with teacher_taps."
+            ) from error
+        return changed
 
     def taps(self, known: Known) -> Taps:
         return (("projector",), super().taps(known)[1]) if self.weight else ((), ())

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from limbeck.errors import LimbeckError, nearest
+from limbeck.objectives import Sum
 from limbeck.options.choices import Candidates, Typed, candidates, names
 from limbeck.recipes import Teachers, Weights
 from limbeck.spec import Family, Spec, SpecError
@@ -58,10 +59,10 @@ class Option(NamedTuple):
 
     def present(self) -> str:
         """The present value, as it would be typed."""
-        if isinstance(self.now, Weights):
-            return str(self.now.path)
-        if isinstance(self.now, Teachers) and all(isinstance(member, Weights) for member in self.now.members):
-            return "+".join(str(member.path) for member in self.now.members)
+        files = self.now.members if isinstance(self.now, Teachers) else (self.now,)
+        paths = [str(file.path) for file in files if isinstance(file, Weights)]
+        if len(paths) == len(files):
+            return "+".join(paths)
         if isinstance(self.now, Spec):
             return getattr(self.now, "name", "") or "trained as this recipe says"
         if isinstance(self.now, bool):
@@ -83,9 +84,7 @@ def options(spec: Spec, path: str = "", group: str = "") -> Iterator[Option]:
         value, here = getattr(spec, name), f"{path}{name}"
         known = candidates(field.annotation)
         fixed = typing.get_origin(field.annotation) is Literal and len(typing.get_args(field.annotation)) == 1
-        several = isinstance(value, tuple) and any(
-            isinstance(each, Spec) for each in value
-        )  # joined by +, one level up
+        several = isinstance(value, tuple) and any(isinstance(each, Spec) for each in value)  # typed joined by +
         if not fixed and not several and (known or not isinstance(value, Spec)):
             yield Option(here, group, field.annotation, field.description or "", value, known)
         if isinstance(value, Family):
@@ -231,6 +230,12 @@ def _no_such_option(name: str, known: Mapping[str, Option], chosen: Mapping[str,
             continue
         field = plain[len(above) + 1 :].partition(".")[0].replace("-", "_")
         owners = [kind for kind, spec in option.candidates.items() if spec and field in spec.model_fields]
+        if isinstance(option.now, (Sum, Teachers)):
+            example = "objective=KD(temperature=2) + RKD(labels=0)" if isinstance(option.now, Sum) else "teacher=[a, b]"
+            return LimbeckError(
+                f"{name}: {above} is several, and the fields of each cannot be typed. Set them in a recipe.py of your "
+                f"own, for example {example}"
+            )
         if owners and not isinstance(option.now, Weights):
             return LimbeckError(
                 f"{name} belongs to {' and '.join(owners)}; now {above} is {option.present()}. "

@@ -97,8 +97,9 @@ def apply(
     chosen = choose(recipe, words, given)
     (recipe, own), rest = _parsed([change(recipe, chosen), own], chosen.rest, head, chosen.words)
     if rest:
+        hint = "Values are set apart by commas, without blanks: --objective kd,dkd. " if command == "sweep" else ""
         raise LimbeckError(
-            f"{rest[0]}: there is a recipe already, and no option that takes this word. "
+            f"{rest[0]}: there is a recipe already, and no option that takes this word. {hint}"
             f"Type `limbeck {command} --help`."
         )
     return recipe, own

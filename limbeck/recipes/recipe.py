@@ -96,6 +96,18 @@ class Teachers(Spec):
 
     members: tuple[Teacher, ...] = Field(min_length=2)
 
+    @field_validator("members", mode="before")
+    @classmethod
+    def _only_their_trainings(cls, members: Any) -> Any:
+        return [_without_the_rest(member) for member in members] if isinstance(members, (list, tuple)) else members
+
+
+def _without_the_rest(teacher: Any) -> Any:
+    """A whole recipe may be given as a teacher: its data, protocol and device are those of its student's recipe."""
+    if not isinstance(teacher, Recipe):
+        return teacher
+    return Training(**{name: getattr(teacher, name) for name in Training.model_fields})
+
 
 def _kind_of_teacher(teacher: Any) -> str:
     if isinstance(teacher, (list, tuple)):
@@ -139,23 +151,19 @@ class Training(Spec):
         "" for this one, "teacher." for its teacher: "teacher.student.width" is an option of the command line.
         """
         yield above, self
-        yield from _chain(self.teacher, f"{above}teacher.")
+        yield from chain(self.teacher, f"{above}teacher.")
 
     @field_validator("teacher", mode="before")
     @classmethod
     def _only_its_training(cls, teacher: Any) -> Any:
-        """A whole recipe may be given as the teacher: its data, protocol and device are those of this recipe."""
-        if isinstance(teacher, (list, tuple)):
-            return [cls._only_its_training(member) for member in teacher]
-        if isinstance(teacher, Recipe):
-            return Training(**{name: getattr(teacher, name) for name in Training.model_fields})
-        return teacher
+        return _without_the_rest(teacher)
 
 
-def _chain(teacher: Teacher | None, above: str) -> Iterator[tuple[str, Training | Weights]]:
+def chain(teacher: Teacher | None, above: str = "") -> Iterator[tuple[str, Training | Weights]]:
+    """A teacher, its teacher and so on, as `Training.chain` has them; of several teachers, the lines of all."""
     if isinstance(teacher, Teachers):
         for number, member in enumerate(teacher.members):
-            yield from _chain(member, f"{above}members.{number}.")
+            yield from chain(member, f"{above}members.{number}.")
     elif isinstance(teacher, Training):
         yield from teacher.chain(above)
     elif teacher is not None:

@@ -8,6 +8,7 @@ import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 
 from limbeck import options, recipes
@@ -116,8 +117,13 @@ def planned(
         LimbeckError: a trial has what a single recipe may not have either; or nothing is varied, or held out.
         SystemExit: help was asked for.
     """
-    trials, own = expand(recipe, settings, own, head)
     spans = [setting for setting in settings if setting.span]
+    found: dict[str, Trial] = {}
+    at_a_time: list[Setting | None] = [*spans] or [None]
+    for span in at_a_time:  # of several ranges, the ends of one
+        some, own_typed = expand(recipe, settings, own, head, partial(_ends, span))
+        found = {trial.recipe.digest(): trial for trial in some} | found
+    trials, own = list(found.values()), own_typed
     if spans and own.search is None:
         low, high = (said(value) for value in spans[0].values)
         raise LimbeckError(
@@ -140,12 +146,17 @@ def planned(
     return Plan(recipe, tuple(settings), name, own.search, tuple(trials)), own
 
 
+def _ends(span: Setting | None, setting: Setting, _: Option | None) -> Sequence[Value]:
+    return setting.values[:1] if setting.span and setting is not span else setting.values
+
+
 def expand(
     recipe: Recipe,
     settings: Sequence[Setting],
     own: SweepOptions,
     head: str = "",
-    pick: Pick | None = None,
+    pick: Pick = lambda setting, _: setting.values,
+    strict: bool = True,
 ) -> tuple[list[Trial], SweepOptions]:
     """The product of the values, in the typed order, and the command's own options.
 
@@ -154,7 +165,8 @@ def expand(
 
     Args:
         recipe, settings, own, head: as for `planned`.
-        pick: the values of a setting that are taken; by default all, and then somebody has to have each option.
+        pick: the values of a setting that are taken; by default all.
+        strict: somebody has to have each option.
 
     Raises:
         LimbeckError, SystemExit: as `planned` does.
@@ -175,7 +187,7 @@ def expand(
             setting = settings[place]
             option = find(known, setting.name)[0]
             if option is not None or setting.name in HELP or not setting.name.startswith("-"):
-                values = pick(setting, option) if pick else setting.values
+                values = pick(setting, option)
                 several.append([(place, picked) for picked in enumerate(values)])
         return [{**picks, **dict(combination)} for combination in itertools.product(*several)]
 
@@ -190,7 +202,7 @@ def expand(
         places = [place for place, found in enumerate(depths) if found == depth]
         states = [more for state in states for more in grown(state, places)]
     for place, setting in enumerate(settings):
-        if pick is None and not any(place in state for state in states):
+        if strict and not any(place in state for state in states):
             applied({**states[0], place: (0, setting.values[0])})  # raises: there is no such option
     states.sort(key=lambda state: [state[place][0] if place in state else -1 for place in range(len(settings))])
     trials: dict[str, Trial] = {}

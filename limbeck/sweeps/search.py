@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,15 @@ def _drawn(plan: Plan, drawing: optuna.Trial, concerned: list[Setting]) -> Trial
         log = 0 < _LOG * float(low) <= float(high)
         if int in option.alternatives():
             return ((str(drawing.suggest_int(setting.name, int(low), int(high), log=log)),),)
-        return ((f"{drawing.suggest_float(setting.name, float(low), float(high), log=log):.4g}",),)
+        drawn = drawing.suggest_float(setting.name, float(low), float(high), log=log)
+        return ((_short(drawn, float(low), float(high)),),)
 
-    (trial,), _ = expand(plan.recipe, plan.settings, SweepOptions(), pick=pick)
+    (trial,), _ = expand(plan.recipe, plan.settings, SweepOptions(), pick=pick, strict=False)
     names = {setting.name for setting in concerned}
     return replace(trial, varies={name: value for name, value in trial.varies.items() if name in names})
+
+
+def _short(drawn: float, low: float, high: float) -> str:
+    """A number of the range, with as many digits as ten thousand different ones need."""
+    digits = 4 + max(0, -math.floor(math.log10(high - low)))
+    return f"{min(max(round(drawn, digits), low), high):.12g}"

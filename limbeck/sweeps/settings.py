@@ -11,6 +11,7 @@ from pydantic import Field
 from limbeck.errors import LimbeckError
 from limbeck.objectives import Sum
 from limbeck.options import HELP, find, is_option, table
+from limbeck.recipes import Teachers
 from limbeck.spec import Spec
 
 Value = tuple[str, ...] | Spec
@@ -84,6 +85,8 @@ def typed(words: Sequence[str], own: Spec) -> list[Setting]:
         while waiting and not is_option(waiting[0]):
             values.append(waiting.pop(0))
         plain = not is_option(name) or name in HELP or find(known, name)[0] is not None
+        flags = {word for value in values for word in value.split(",")} <= {"on", "off", "true", "false"}
+        equals = equals or ("=" if values and flags else "")  # a flag takes no word of its own
         settings.append(Setting(name + equals, (tuple(values),)) if plain else _split(name + equals, values))
     return settings
 
@@ -114,7 +117,8 @@ def _value(value: Any) -> Value:
     if isinstance(value, Spec):
         return value
     if isinstance(value, (tuple, list)):
-        return tuple(map(str, value))
+        several = value and all(isinstance(member, Spec) for member in value)
+        return Teachers(members=value) if several else tuple(map(str, value))
     return ("none" if value is None else str(value),)
 
 

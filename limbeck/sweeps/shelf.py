@@ -14,7 +14,7 @@ from limbeck import files, own
 from limbeck.errors import LimbeckError
 from limbeck.folders import busy, clear, refuse_foreign
 from limbeck.recipes import Recipe, Training
-from limbeck.recipes.recipe import Teacher
+from limbeck.recipes.recipe import Teacher, chain
 from limbeck.runs import RunFolder, differences
 from limbeck.sweeps.axes import Plan
 
@@ -37,8 +37,11 @@ class Shelf(RunFolder):
     def student(self, seed: int, role: str) -> Path:
         return self._of(self._students.get(role), seed)
 
-    def above(self, folder: Path, teacher: Teacher) -> Path:
-        return self._of(teacher, self._recipe.protocol.seeds[0])
+    def above(self, folder: Path, teacher: Teacher, seed: int) -> Path:
+        return self._of(teacher, seed)
+
+    def member(self, folder: Path, number: int, teacher: Teacher, seed: int) -> Path:
+        return self._of(teacher, seed)
 
     def answers(self, teacher: Path, how: Training) -> Path:
         return teacher / f"answers-{_digest(how.views.model_dump(mode='json'), how.views)}"
@@ -54,7 +57,8 @@ class Shelf(RunFolder):
     def _digest(self, how: Teacher) -> str:
         """What stands for everything that a training's weights, time and memory depend on, but its seed."""
         recipe = self._recipe
-        asked = recipe.logits if isinstance(how, Training) and how.teacher else None
+        taught = any(isinstance(part, Training) and part.teacher for _, part in chain(how))
+        asked = recipe.logits if taught else None
         described = [how, recipe.device, *([asked] if asked else [])]
         around = [recipe.data.name, recipe.protocol.holdout, recipe.protocol.view_seed]
         return _digest([around, *(part.model_dump(mode="json") for part in described)], described)

@@ -126,6 +126,8 @@ def rehearsed(plan: Plan, out: Path | None, console: Console) -> str:
     one = plan.trials[0].recipe
     counts = ", ".join(f"{len(trainings)} {role}" for role, trainings in different.items() if trainings)
     seeds = len(one.protocol.seeds)
+    if plan.search is not None:
+        return f"{one.name}: up to {plan.search} trials drawn for each side, x {seeds} seeds; the ends, rehearsed:"
     return f"{one.name}: {len(plan.trials)} trials; trainings: {counts} (each student x {seeds} seeds)"
 
 

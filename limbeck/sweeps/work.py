@@ -84,8 +84,9 @@ class Work:
 
     def begin(self, folder: RunFolder) -> None:
         """Says what is about to be done, and notes with what."""
-        if not self._experiments:
+        if self.complete:
             self.console.say(f"{self.path} is complete already; --fresh starts it over.")
+        if not self._experiments:
             return
         experiment = next(iter(self._experiments.values()))
         experiment.introduce()

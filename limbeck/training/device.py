@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from limbeck.errors import LimbeckError
 from limbeck.spec import Spec
 
+_OWN_THREADS = torch.get_num_threads()  # before anybody sets them
+
 
 class Device(Spec):
     """Where and how to compute. "auto" decides by what the machine can do, and says why."""
@@ -72,8 +74,7 @@ def choose(wanted: Device) -> Engine:
     autocast, why_precision = _precision(wanted.precision, device)
     compiled, why_compiled = _compiled(wanted.compile, device)
     reasons = [why, why_precision, "memory layout channels_last: convolutions read it fastest", why_compiled]
-    if wanted.threads:
-        torch.set_num_threads(wanted.threads)
+    torch.set_num_threads(wanted.threads or _OWN_THREADS)
     if device.type == "cpu":
         reasons.append(f"{torch.get_num_threads()} threads")
         reasons.append(_tune_allocator())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -102,3 +103,15 @@ class TestLabels:
         seen: list[list[int]] = []
         self.batch(None).over_labels(lambda labels: (seen.append(labels.tolist()), torch.zeros(()))[1])
         assert seen == [[0, 2]]
+
+
+class Bright(Mixing):
+    name: Literal["bright"] = "bright"
+
+    def mix(self, views_NCHW: Tensor, partner: Tensor, random: np.random.Generator) -> tuple[Tensor, float]:
+        return views_NCHW.float(), 0.7
+
+
+def test_one_of_ones_own_must_give_pictures() -> None:
+    with pytest.raises(LimbeckError, match=r"mixing 'bright' returned pictures \(6, 3, 32, 32\) of torch\.float32"):
+        mix(Bright(), views(), 0, 0)

@@ -57,11 +57,46 @@ class Twice(nn.Module):
         return self.inner(self.inner(images))
 
 
+class Writing(nn.Module):
+    """Changes what it has in place, and does not use what comes back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Conv2d(3, 3, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        maps = self.inner(features)
+        nn.functional.relu(maps, inplace=True)
+        return maps
+
+
+class Dropping(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Conv2d(3, 3, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return nn.functional.dropout(self.inner(features), training=self.training)
+
+
+class Named(nn.Module):
+    """Its forward calls the pictures what others call what was tapped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Conv2d(3, 3, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.inner(features).mean(dim=(2, 3))
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
         (Crossing(), r"Crossing cannot be cut behind 'inner': what follows needs more than its output .*into add, too"),
         (Deciding(), "Deciding cannot be cut at 'inner': its forward cannot be followed symbolically"),
+        (Writing(), r"Writing cannot be cut at 'inner': its forward changes a tensor in place .*\(relu\)"),
+        (Dropping(), "Dropping cannot be cut at 'inner': its forward does other things in train mode than in eval"),
         (Twice(), "Twice cannot be cut at 'inner': that submodule is called 2 times"),
     ],
 )
@@ -73,3 +108,10 @@ def test_where_a_network_cannot_be_cut(network: nn.Module, message: str) -> None
 def test_before_a_crossing_it_can() -> None:
     network, images = Crossing(), torch.rand(2, 3, 4, 4)
     torch.testing.assert_close(before(network, "inner")(images), network.inner(images))
+
+
+def test_the_picture_may_have_any_name_and_modes_are_put_back() -> None:
+    network, images = Named(), torch.rand(2, 3, 4, 4)
+    network.inner.eval()
+    torch.testing.assert_close(behind(network, "inner")(before(network, "inner")(images)), network(images))
+    assert (network.training, network.inner.training) == (True, False)

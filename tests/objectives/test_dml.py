@@ -136,6 +136,11 @@ class TestObjective:
         assert all(weight.grad is not None for weight in student.parameters())
         assert all(weight.grad is None for weight in module.parameters())
 
+    def test_peers_are_trained_whatever_the_students_mode(self) -> None:
+        student = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(12, 3)).eval()
+        module = DML().build(Known(student, None, torch.rand(3, 2, 2), torch.zeros(4, dtype=torch.int64), 4))
+        assert all(part.training for part in module.modules())
+
     def test_it_needs_to_know_the_student(self) -> None:
         with pytest.raises(LimbeckError, match=r"dml needs to know the student.*build\(known\)"):
             DML().build()

@@ -139,10 +139,19 @@ class TestObjective:
         assert plain.student(known) is known.student_network
         assert plain.taps(known) == ((), ())
 
+    def test_a_head_that_wants_larger_maps_than_there_are(self) -> None:
+        teacher = nn.Sequential(
+            OrderedDict(maps=nn.Conv2d(3, 4, 3, padding=1), flat=nn.Flatten(), linear=nn.Linear(4 * 32 * 32, 5))
+        ).eval()
+        taps = {"student_taps": ("features.stage3",), "teacher_taps": ("maps",)}
+        wanted = r"behind 'maps' takes maps \(4, 32, 32\) alone, and the student's \(19, 8, 8\) at 'features\.stage3'"
+        with pytest.raises(LimbeckError, match=wanted):
+            SimKD(**taps).student(self.known(teacher))
+
     @pytest.mark.parametrize(
         ("fields", "several", "message"),
         [
-            ({}, True, r"^simkd reuses the classifier of one teacher, but there are several\. Give it one\.$"),
+            ({}, True, r"^simkd compares features, and there are several teachers, each with its own\."),
             (
                 {
                     "student_taps": ("features.stage2", "features.stage3"),

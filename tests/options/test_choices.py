@@ -106,10 +106,10 @@ def test_several_teachers_are_joined(run_folder: Path) -> None:
     teacher = parsed("--teacher", f"{first}+{second}").teacher
     assert teacher == Teachers(members=(Weights(path=Path(first)), Weights(path=Path(second))))
     assert "weights file gone.safetensors does not exist" in refusal("--teacher", f"{first}+gone.safetensors")
-    assert "--teacher.members: there is no such option" in refusal(
-        "--teacher", f"{first}+{second}", "--teacher.members"
-    )
-    assert "--objective.terms: there is no such option" in refusal("--objective", "kd+rkd", "--objective.terms", "kd")
+    refused = refusal("--teacher", f"{first}+{second}", "--teacher.train.epochs", "3")
+    assert refused.startswith("--teacher.train.epochs: --teacher is several, and the fields of each cannot be typed.")
+    refused = refusal("--objective", "kd+rkd", "--objective.temperature", "2")
+    assert refused.endswith("in a recipe.py of your own, for example objective=KD(temperature=2) + RKD(labels=0)")
 
 
 @pytest.mark.parametrize("teacher", ["none", "runs/x/teacher/weights.safetensors"])

@@ -14,7 +14,7 @@ from limbeck.data.views import RandAugment, Views
 from limbeck.errors import LimbeckError
 from limbeck.models.model import Model
 from limbeck.objectives import KD, CrossEntropy, TfKD
-from limbeck.recipes import Data, Protocol, Recipe, Training, Weights
+from limbeck.recipes import Data, Protocol, Recipe, Teachers, Training, Weights, digits
 from limbeck.recipes.recipe import from_json
 from limbeck.spec import Spec
 from limbeck.training import AdamW, Device, Schedule, Train
@@ -229,3 +229,14 @@ def test_the_test_sets_are_the_training_sets_own_unless_named() -> None:
 def test_impossible_recipes_are_refused(kind: type[Spec], fields: dict[str, Any], message: str) -> None:
     with pytest.raises(LimbeckError, match=message):
         kind(**fields)
+
+
+def test_several_teachers_may_be_whole_recipes_and_come_back_from_json() -> None:
+    recipe = digits().with_(teacher=[digits(), digits().teacher])
+    assert isinstance(recipe.teacher, Teachers)
+    assert [type(member) for member in recipe.teacher.members] == [Training, Training]
+    assert recipe == digits().with_(teacher=Teachers(members=(digits(), digits().teacher)))
+    assert from_json(recipe.model_dump_json(), "it") == recipe
+    assert [above for above, _ in recipe.chain()][:3] == ["", "teacher.members.0.", "teacher.members.0.teacher."]
+    with pytest.raises(LimbeckError, match="at least 2"):
+        digits().with_(teacher=[digits().teacher])

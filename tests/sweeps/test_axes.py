@@ -186,4 +186,8 @@ class TestMistakes:
 
     def test_a_second_word(self, refusal: Refusal) -> None:
         said = refusal("--views.flip", "tiny", "--objective", "kd,dkd")
-        assert said.endswith("no option that takes this word. Type `limbeck sweep --help`.\n")
+        assert "no option that takes this word. Values are set apart by commas, without blanks" in said
+
+    def test_a_flag_takes_on_and_off(self, brief: Recipe) -> None:
+        plan, _ = parse(["brief", "--views.flip", "on,off"], "")
+        assert [trial.recipe.views.flip for trial in plan.trials] == [True, False]

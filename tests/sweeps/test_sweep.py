@@ -318,3 +318,18 @@ class TestResuming:
 def test_what_is_no_recipe() -> None:
     with pytest.raises(LimbeckError, match=r"^sweep takes a Recipe, or the name or path of one, not int\.$"):
         limbeck.sweep(3, {})  # type: ignore[arg-type]
+
+
+def test_a_teacher_is_shared_with_those_that_it_is_one_of(brief: Recipe) -> None:
+    """Members lie where each would lie alone, by its own seed; their teachers, too."""
+    one = brief.teacher
+    assert isinstance(one, Training)
+    taught = one.with_(teacher=one, objective=KD())
+    swept = limbeck.sweep(brief, {"teacher": [one, [one, taught], [one, one]]}, out="sweep", console=QUIET)
+    found = sorted(path.parent for path in Path("sweep").glob("trainings/*/seed*/weights.safetensors"))
+    networks = [load_network(folder / "weights.safetensors") for folder in found]
+    teachers = [saved.model.title() for saved in networks if "alexnet" in saved.model.title()]
+    title = one.student.title()
+    # alone with seeds 0 and 1; taught from seed 1; the two pairs
+    assert sorted(teachers) == sorted([title] * 3 + [f"2 of {title}"] * 2)
+    assert [row["failed"] for row in swept.results["trials"]] == [{}] * 3
