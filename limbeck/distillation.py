@@ -123,10 +123,8 @@ def prepared(
     Raises:
         LimbeckError: the objective does not fit the networks.
     """
-    example = engine.pictures(pictures.fetch(torch.zeros(1, dtype=torch.int64)).permute(0, 3, 1, 2))[0]
-    known = Known(student, teacher, example, pictures.labels, train.batch_size, another, engine.precision)
     with streams.seeded(seed, "objective"):
-        known = known.of(engine.place(objective.student(known)))
+        known = introduced(student, teacher, objective, pictures, train, engine, another)
         module = engine.place(objective.build(known))
     ours, theirs = objective.taps(known)
     asked = labelling or (Live() if theirs or views.mix or answers is None else Stored())
@@ -148,6 +146,25 @@ def prepared(
         identity=identity,
         evaluate=evaluate,
     )
+
+
+def introduced(
+    student: nn.Module,
+    teacher: nn.Module | None,
+    objective: Objective,
+    pictures: Dataset,
+    train: Train,
+    engine: Engine,
+    another: Callable[[], nn.Module] | None,
+) -> Known:
+    """What an objective is told of a training; the student is the one that the objective makes of it.
+
+    Raises:
+        LimbeckError: the objective does not fit the networks.
+    """
+    picture = engine.pictures(pictures.fetch(torch.zeros(1, dtype=torch.int64)).permute(0, 3, 1, 2))[0]
+    known = Known(student, teacher, picture, pictures.labels, train.batch_size, another, engine.precision)
+    return known.of(engine.place(objective.student(known)))
 
 
 def figures(network: nn.Module, pictures: Dataset, engine: Engine) -> dict[str, float]:

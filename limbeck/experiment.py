@@ -222,7 +222,7 @@ class Experiment:
                 seed=seed,
                 view_seed=self.recipe.protocol.view_seed,
                 folder=files.make_folder(folder),
-                identity=f"recipe {self.recipe.digest()}, {title}",
+                identity=self.folder.identity(self.recipe, how, title),
                 labelling=self.recipe.logits,
                 answers=answers,
                 evaluate=lambda network: {**peak.figures(), **figures(network, self.held_out, self.engine)},

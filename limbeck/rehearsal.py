@@ -10,6 +10,7 @@ from torch import nn
 from limbeck import objectives, own
 from limbeck.data.mixing import mix
 from limbeck.data.views import make_views
+from limbeck.distillation import introduced
 from limbeck.evaluation import predict
 from limbeck.models.ensemble import Ensemble
 from limbeck.objectives import Batch, Known, Mixed, tapped
@@ -62,12 +63,11 @@ def _rehearse(experiment: Experiment, how: Training) -> None:
 def _known(experiment: Experiment, how: Training) -> Known:
     """What an objective is told, of networks that are not trained yet."""
     teacher = stand_in(experiment, how.teacher) if how.teacher else None
-    student, pictures = experiment.fresh(how.student), experiment.pictures
-    picture = experiment.engine.pictures(pictures.fetch(torch.arange(1)).permute(0, 3, 1, 2))[0]
-    known = Known(
-        student, teacher, picture, pictures.labels, how.train.batch_size, lambda: experiment.fresh(how.student)
-    )
-    return known.of(experiment.engine.place(how.objective.student(known)))
+
+    def another() -> nn.Module:
+        return experiment.fresh(how.student)
+
+    return introduced(another(), teacher, how.objective, experiment.pictures, how.train, experiment.engine, another)
 
 
 def stand_in(experiment: Experiment, how: Teacher) -> nn.Module:

@@ -66,6 +66,10 @@ class RunFolder:
         """The folder of one of several teachers, counted from 1; ``folder`` is that of all together."""
         return folder / str(number)
 
+    def identity(self, recipe: Recipe, how: Training, title: str) -> str:
+        """What tells the checkpoint of a training from another's in the same place."""
+        return f"recipe {recipe.digest()}, {title}"
+
     def answers(self, teacher: Path, how: Training) -> Path:
         """Where the answers of the teacher in that folder may be kept for a training, and for others on its views."""
         return teacher / "logits"

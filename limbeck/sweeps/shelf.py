@@ -43,6 +43,9 @@ class Shelf(RunFolder):
     def member(self, folder: Path, number: int, teacher: Teacher, seed: int) -> Path:
         return self._of(teacher, seed)
 
+    def identity(self, recipe: Recipe, how: Training, title: str) -> str:
+        return f"training {self._digest(how)}"  # whichever trial began it
+
     def answers(self, teacher: Path, how: Training) -> Path:
         return teacher / f"answers-{_digest(how.views.model_dump(mode='json'), how.views)}"
 

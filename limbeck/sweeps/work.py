@@ -173,8 +173,8 @@ class Work:
     def _trained(self, experiment: Experiment, roles: Sequence[str]) -> tuple[Networks, Failures]:
         """The networks of a trial by role and seed, and the roles that failed.
 
-        A training that failed is not tried again by a trial that shares it. A role fails as a whole: the mean of the
-        seeds that went well would flatter.
+        A teacher or student that failed is not tried again by a trial that shares it. A role fails as a whole: the
+        mean of the seeds that went well would flatter.
         """
         networks: Networks = {}
         failed: Failures = {}
