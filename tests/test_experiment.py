@@ -332,7 +332,7 @@ def test_a_student_that_reuses_its_teachers_classifier(tiny: Recipe) -> None:
     assert carried
     assert all(torch.equal(tensor, teacher[name.replace(".head.", ".")]) for name, tensor in carried.items())
     sizes = {row["role"]: (row["model"], row["parameters"]) for row in result.results["networks"]}
-    assert sizes["distilled"][0] == f"{sizes['alone'][0]} with the head of {sizes['teacher'][0]}"
+    assert sizes["distilled"][0] == f"{sizes['alone'][0]} + head"
     wanted = f"has {sizes['distilled'][1]:,} parameters, the student alone {sizes['alone'][1]:,}"
     assert any(wanted in note for note in result.results["notes"])
     rows = [json.loads(line) for line in (result.folder / "seed0/distilled/metrics.jsonl").read_text().splitlines()]

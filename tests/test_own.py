@@ -150,12 +150,22 @@ def test_an_edited_objective_is_never_answered_with_the_old_result(
         (returning("None"), "forward returned None. "),
         (returning("student.logits.mean()"), "forward returned a tensor of shape () and type float32. "),
         (returning("{'a': 0.5}"), "forward returned 'a' as float 0.5. "),
-        (returning("{'a': student.logits}"), "forward returned 'a' as a tensor of shape (8, 10) and type float32. "),
+        (
+            returning("{'a': student.logits}"),
+            "forward returned 'a' as a tensor of shape (8, 10) and type float32: take its mean over the batch. ",
+        ),
         (returning("{'a': batch.labels.sum()}"), "forward returned 'a' as a tensor of shape () and type int64. "),
         (returning("student.logits.detach().float().numpy()"), "forward returned ndarray array([["),
         (returning("[student.logits.mean()]"), "forward returned list [tensor("),
         (returning("{3: student.logits.mean()}"), "forward returned a dictionary with the name 3, which is no text. "),
-        (returning("{'a': torch.zeros(())}"), "forward returned losses that do not depend on student.logits. "),
+        (
+            returning("{'a': torch.zeros(())}"),
+            "forward returned 'a' as a loss that does not depend on the student, so that it teaches nothing. ",
+        ),
+        (
+            returning("{'a': student.logits.mean(), 'b': student.logits.detach().mean()}"),
+            "forward returned 'b' as a loss that does not depend on the student, so that it teaches nothing. ",
+        ),
         ("    pass\n", "has no forward. "),
         (
             "    def build(self, known=None):\n        return torch.nn.Identity\n",
@@ -332,3 +342,32 @@ def test_a_taught_objective_is_told_of_its_loss() -> None:
     said = Outputs(torch.randn(2, 10))
     with pytest.raises(LimbeckError, match=r"'silent' .* loss\(student, .*\) must return one float"):
         rehearse(Silent(), KNOWN, said, said, batch)
+
+
+FORGETFUL = """
+from typing import Literal
+from limbeck.objectives import Taught
+from limbeck.recipes import find
+
+class Mine(Taught):
+    name: Literal["forgetful"] = "forgetful"
+    def loss(self, student, teacher, batch, learned):
+        {body}
+
+def forgetful():
+    return find("tiny").with_(name="forgetful", objective=Mine())
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("student.logits.mean()", "loss returned None; is the return missing?"),
+        ("return student.logits.detach().mean()", "loss returned 'forgetful' as a loss that does not depend on the"),
+        ("return student.logits.mean(1)", "loss returned 'forgetful' as a tensor of shape (8,) and type float32: take"),
+    ],
+)
+def test_a_method_that_forgets_something_is_told_before_anything_is_trained(fails: Fails, body: str, said: str) -> None:
+    Path("mine.py").write_text(FORGETFUL.format(body=body), encoding="utf-8")
+    assert said in fails("run", "mine.py")
+    assert not Path("runs").exists()

@@ -13,9 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError, nearest, unknown
+from limbeck.objectives import Batch, Featured, Outputs, Taught, total
 
 _EXAMPLE = "Type `limbeck check path/to/file.py:loss` or `limbeck check package.module:loss`."
 
@@ -69,9 +71,29 @@ def _made(kind: type, name: str) -> Callable[..., Any]:
         )
     with _blaming(name, None):
         made = kind(**options)
+    if isinstance(made, Taught):
+        return _on_logits(made, name)
     if not callable(made) or (isinstance(made, nn.Module) and type(made).forward is nn.Module.forward):
         raise LimbeckError(f"{name} is a class whose objects cannot be called. Name a function or an nn.Module.")
     return made  # type: ignore[no-any-return]
+
+
+def _on_logits(objective: Taught, name: str) -> Callable[..., Any]:
+    """The teacher's term of an objective, as a function of logits and labels."""
+    if isinstance(objective, Featured):
+        raise LimbeckError(
+            f"{name} compares features, and a check is of losses on logits. `limbeck run` tries it before it trains."
+        )
+    module = objective.with_(labels=0).build()
+
+    def loss(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+        late = torch.full((), 1000.0, device=student.device)  # whatever grows at the start is grown
+        batch = Batch(
+            torch.arange(len(labels)), student.new_zeros(len(labels), 3, 1, 1), labels, late, late, late / late
+        )
+        return total(module(Outputs(student), Outputs(teacher), batch))
+
+    return loss
 
 
 def _required(parameter: inspect.Parameter) -> bool:

@@ -10,7 +10,7 @@ from limbeck.errors import unknown
 
 Verdict = Literal["ok", "look", "wrong"]
 
-_WIDTH = 100
+_WIDTH = 80
 
 
 @dataclass(frozen=True)

@@ -241,6 +241,8 @@ class _TwoTerms(nn.Module):
             ours, theirs = self._taps
             taught = _only(teacher, theirs) if teacher is not None else student  # nobody's where nobody is needed
             term = objective.loss(_only(student, ours), taught, batch, self.learned)
+            if not isinstance(term, Tensor):
+                raise TypeError(f"loss returned {_described(term)}; is the return missing?")
             parts[objective.name] = objective.weight * term
         return parts
 
@@ -286,7 +288,8 @@ def rehearse(
             taps = {path: tap.detach().requires_grad_() for path, tap in student.taps.items()}
             parts = place(module)(Outputs(logits, taps), teacher, batch)
             if wrong := _unusable(parts):
-                raise LimbeckError(f"{who}: forward returned {wrong}. {wanted}")
+                what = "forward" if wanted is _WANTED else "loss"
+                raise LimbeckError(f"{who}: {what} returned {wrong}. {wanted}")
             total(parts).backward()
     except LimbeckError:
         raise
@@ -312,8 +315,11 @@ def _unusable(parts: object) -> str | None:
         if not isinstance(name, str):
             return f"a dictionary with the name {name!r}, which is no text"
         if not isinstance(part, Tensor) or part.ndim or not part.is_floating_point():
-            return f"{name!r} as {_described(part)}"
-    return None if total(parts).requires_grad else "losses that do not depend on student.logits"
+            mean = ": take its mean over the batch" if isinstance(part, Tensor) and part.ndim else ""
+            return f"{name!r} as {_described(part)}{mean}"
+        if not part.requires_grad:
+            return f"{name!r} as a loss that does not depend on the student, so that it teaches nothing"
+    return None
 
 
 def _described(value: object) -> str:

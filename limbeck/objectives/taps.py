@@ -119,6 +119,7 @@ class Probe:
         weighted: the submodules that have weights of their own, in the order in which they end.
         relus: the submodules that are rectifiers.
         classes: the number of logits.
+        network: the name of its class.
     """
 
     outputs: dict[str, tuple[int, ...]]
@@ -126,6 +127,7 @@ class Probe:
     weighted: tuple[str, ...]
     relus: tuple[str, ...]
     classes: int
+    network: str = "this network"
 
     def shape(self, path: str) -> tuple[int, ...]:
         """The shape of a tap for one picture.
@@ -135,7 +137,7 @@ class Probe:
         """
         name, shapes = path.removesuffix(_INPUT), self.inputs if path.endswith(_INPUT) else self.outputs
         if name not in shapes:
-            raise no_submodule(name, list(shapes), "this network")
+            raise no_submodule(name, list(shapes), self.network)
         return shapes[name]
 
     def before(self, path: str) -> str | None:
@@ -223,7 +225,7 @@ def probe(network: nn.Module, picture: Tensor) -> Probe:
         path for path in outputs if outputs[path] and next(modules[path].parameters(recurse=False), None) is not None
     )
     relus = tuple(path for path in outputs if isinstance(modules[path], (nn.ReLU, nn.ReLU6)))
-    return Probe(outputs, inputs, weighted, relus, logits.shape[1])
+    return Probe(outputs, inputs, weighted, relus, logits.shape[1], type(root).__name__)
 
 
 def _first(value: Any) -> Any:

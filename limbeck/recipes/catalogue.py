@@ -65,12 +65,11 @@ def _blaming(path: Path) -> Iterator[None]:
     """Turns whatever a user's file raises, its own end included, into an error that names file, line and cause."""
     try:
         yield
-    except LimbeckError:
-        raise
     except (Exception, SystemExit) as error:
         place = own.line(error, {str(path.absolute())})
         where = f", line {place[1]}," if place else ""
-        raise LimbeckError(f"recipe file {path}{where} cannot be run: {type(error).__name__}: {error}") from error
+        what = str(error) if isinstance(error, LimbeckError) else f"{type(error).__name__}: {error}"
+        raise LimbeckError(f"recipe file {path}{where} cannot be run: {what}") from error
 
 
 def _from_json(path: Path) -> Recipe:

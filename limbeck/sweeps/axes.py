@@ -40,7 +40,8 @@ class Trial:
 
     def title(self) -> str:
         """What it varies, in a line: "objective kd, objective.temperature 4"."""
-        return ", ".join(f"{option.removeprefix('--')} {value}" for option, value in self.varies.items())
+        varies = ", ".join(f"{option.removeprefix('--')} {value}" for option, value in self.varies.items())
+        return varies or "as the recipe is"
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def _value(value: Any) -> Value:
 def _split(option: str, words: Sequence[str]) -> Setting:
     values: list[list[str]] = [[]]
     for word in words:
-        first, *others = word.split(",")
+        first, *others = (part.strip() for part in word.split(","))
         values[-1] += [first] if first else []
         values += [[other] if other else [] for other in others]
     if len(values) > 1 and not all(values):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from limbeck.cli import main
+from limbeck.doctor import check
 from limbeck.doctor.named import find
 from limbeck.errors import LimbeckError
 
@@ -101,3 +102,33 @@ def test_classes_of_losses_are_made(file: Path) -> None:
         find("mine.py:Needy")
     with pytest.raises(LimbeckError, match="Mute is a class whose objects cannot be called"):
         find("mine.py:Mute")
+
+
+METHODS = """
+from typing import Literal
+import torch.nn.functional as F
+from limbeck.objectives import Featured, Taught
+
+class Near(Taught):
+    name: Literal["near to the teacher"] = "near to the teacher"
+    def loss(self, student, teacher, batch, learned):
+        return F.mse_loss(student.logits, teacher.logits.detach())
+
+class Twice(Taught):
+    name: Literal["softmax twice"] = "softmax twice"
+    def loss(self, student, teacher, batch, learned):
+        said, wanted = student.logits.softmax(1), teacher.logits.detach().softmax(1)
+        return batch.over_labels(lambda labels: F.cross_entropy(said, wanted))
+
+class Maps(Featured):
+    name: Literal["of maps"] = "of maps"
+"""
+
+
+def test_a_method_of_limbecks_form_is_examined_by_its_teachers_term(tmp_path: Path) -> None:
+    path = tmp_path / "methods.py"
+    path.write_text(METHODS, encoding="utf-8")
+    assert check(find(f"{path}:Near"), "near").ok
+    assert not check(find(f"{path}:Twice"), "twice").ok
+    with pytest.raises(LimbeckError, match=r"methods\.py:Maps compares features, and a check is of losses on logits"):
+        find(f"{path}:Maps")

@@ -71,7 +71,7 @@ def test_titles() -> None:
     assert EnsembleModel(members=(STUDENT, TEACHER)).title() == "nin_cifar x0.1 and alexnet_cifar x0.1"
     model = described(reusing())
     assert isinstance(model, ReusedModel)
-    assert model.title() == "nin_cifar x0.1 with the head of alexnet_cifar x0.1"
+    assert model.title() == "nin_cifar x0.1 + head"
 
 
 def test_nobody_described_ones_own_network() -> None:

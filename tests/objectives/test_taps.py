@@ -119,7 +119,7 @@ def test_a_probe_leaves_the_network_as_it_was(small: Small) -> None:
     assert found.stages() == ("body.1", "body")
     assert found.embedding() == "classifier:in"
     assert found.before_relu() == ("body.1:in", "body")
-    with pytest.raises(LimbeckError, match=r"no submodule 'bodi' in this network\. Did you mean 'body'\?"):
+    with pytest.raises(LimbeckError, match=r"no submodule 'bodi' in Small\. Did you mean 'body'\?"):
         found.shape("bodi")
 
 

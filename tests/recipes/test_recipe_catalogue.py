@@ -240,7 +240,7 @@ class TestFileOfOnesOwn:
     @pytest.mark.parametrize("at", ["", "def short():\n    return "])
     def test_an_impossible_value_in_it_is_named_as_anywhere(self, own: Path, at: str) -> None:
         own.write_text(f"from limbeck.training import Train\n{at}Train(epochs=-1)\n")
-        with pytest.raises(LimbeckError, match=r"^Train\.epochs = -1 is not possible"):
+        with pytest.raises(LimbeckError, match=r"own\.py, line \d, cannot be run: Train\.epochs = -1 is not possible"):
             find(str(own))
 
     def test_something_else_than_a_recipe(self, own: Path) -> None:
