@@ -64,7 +64,8 @@ Example: limbeck sweep digits --objective kd,dkd --objective.temperature 2,4
 usage: limbeck evaluate RUN|FILE [OPTIONS]
 
 Judges what is already trained: all the networks of a run's folder, or the one
-of a weights.safetensors.
+of a weights.safetensors. Accuracy, calibration, agreement with the teacher; the
+file of --json has also confusions, reliability and regressions by picture.
 
 Example: limbeck evaluate runs/my-run --data cifar10 --json figures.json
 """,
@@ -215,8 +216,10 @@ def _evaluate(words: list[str]) -> int:
     for reason in engine.reasons:
         console.say(reason)
     results = judging.evaluate(path, asked.data, asked.split, engine=engine, console=console)
-    console.show(report.result_table(results, str(path)))
-    for remark in report.remarks(results):
+    for table in (report.result_table(results, str(path)), *report.metrics_tables(results)):
+        console.show(table)
+        console.show("")
+    for remark in (*report.metrics_notes(results), *report.remarks(results)):
         console.show(remark)
     if asked.json_ is not None:
         files.write_json(asked.json_, results)

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from limbeck import data, files, judging, own, streams
+from limbeck import data, files, judging, own, streams, trained
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.distillation import figures, prepared
@@ -121,8 +121,9 @@ class Experiment:
         for role, seed, how in self.stages():
             networks[role, seed] = self.stage(role, seed, how, networks.get(("teacher", None)))
         tests = recipe.data.test_sets()
-        results = judging.conclude(recipe, folder, networks, self.held_out, tests, self.engine, self.console)
+        results, details = judging.conclude(recipe, folder, networks, self.held_out, tests, self.engine, self.console)
         shutil.rmtree(folder.teacher / "logits", ignore_errors=True)
+        files.write_json(folder.details, details, indent=None)
         files.write_json(folder.results, results)  # last: a run with results is never taken up again
         return results
 
@@ -196,7 +197,7 @@ class Experiment:
     def loaded(self, weights: Path) -> nn.Module:
         """The network of a weights file, if it speaks of the same classes as the data."""
         saved = load_network(weights)
-        judging.refuse_other_classes(weights, saved.classes, self.pictures)
+        trained.refuse_other_classes(weights, saved.classes, self.pictures)
         return saved.network
 
     def trained(

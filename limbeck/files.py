@@ -87,9 +87,9 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
         stream.write(content)
 
 
-def write_json(path: Path, content: object) -> None:
-    """Writes ``content`` as indented JSON, atomically."""
-    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+def write_json(path: Path, content: object, indent: int | None = 2) -> None:
+    """Writes ``content`` as JSON, atomically; on one line where ``indent`` is None."""
+    write_bytes(path, (json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def read_json(

@@ -26,7 +26,10 @@ from limbeck.recipes.recipe import Recipe, Teacher, Training, read_recipe
 from limbeck.training import Engine
 
 # What a run writes, in the order in which --fresh removes it: what is left when that is cut short is a run still.
-_CONTENTS = ("results.json", "evaluations.jsonl", "teacher", "seed*", "SHA256SUMS", "environment.json", "recipe.json")
+_CONTENTS = (
+    *("results.json", "details.json", "evaluations.jsonl", "teacher", "seed*"),
+    *("SHA256SUMS", "environment.json", "recipe.json"),
+)
 _PACKAGES = ("limbeck", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
 
 
@@ -46,6 +49,10 @@ class RunFolder:
     @property
     def results(self) -> Path:
         return self.path / "results.json"
+
+    @property
+    def details(self) -> Path:
+        return self.path / "details.json"
 
     @property
     def teacher(self) -> Path:

@@ -14,10 +14,11 @@ import limbeck
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.data.views import Views
+from limbeck.distillation import figures
 from limbeck.errors import LimbeckError
 from limbeck.models import Normalised
 from limbeck.objectives import KD, FitNet
-from limbeck.training import SGD, Device, Train
+from limbeck.training import SGD, Device, Train, choose
 
 QUIET = Console(quiet=True, file=io.StringIO())
 HERE = Device(name="cpu", precision="fp32", compile="off", threads=1)
@@ -74,6 +75,16 @@ def test_it_continues_where_it_was_stopped(pictures: Dataset, tmp_path: Path) ->
     assert {"holdout_accuracy", "loss_kd", "loss_fitnet"} <= rows[0].keys()
     with pytest.raises(LimbeckError, match="checkpoint"):
         made(4, tmp_path / "whole")
+
+
+def test_figures_count_the_held_out_pictures_that_have_a_label(pictures: Dataset) -> None:
+    engine, judged = choose(HERE), network(4, 0).eval()
+    hidden = Dataset("few", pictures.classes, pictures.images, torch.where(pictures.labels < 5, -1, pictures.labels))
+    found = figures(judged, hidden, engine)
+    assert found == figures(judged, pictures.subset((pictures.labels >= 5).nonzero().squeeze(1)), engine)
+    assert found.keys() == {"holdout_accuracy", "holdout_nll"}
+    nobody = Dataset("few", pictures.classes, pictures.images, torch.full_like(pictures.labels, -1))
+    assert figures(judged, nobody, engine) == figures(judged, pictures.subset(torch.arange(0)), engine) == {}
 
 
 def test_mistakes(pictures: Dataset) -> None:

@@ -113,7 +113,7 @@ def test_what_a_run_leaves_behind(tiny: Recipe) -> None:
     folder = run(tiny).folder
     network = ["logits-few-holdout.safetensors", "logits-few-test.safetensors", "metrics.jsonl", "weights.safetensors"]
     roles = ["teacher", "seed0/alone", "seed0/distilled", "seed1/alone", "seed1/distilled"]
-    own = ["SHA256SUMS", "environment.json", "evaluations.jsonl", "lock", "recipe.json", "results.json"]
+    own = ["SHA256SUMS", "details.json", "environment.json", "evaluations.jsonl", "lock", "recipe.json", "results.json"]
     expected = sorted([*own, *(f"{role}/{name}" for role in roles for name in network)])
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == expected
     assert not (folder / "teacher" / "logits").exists()

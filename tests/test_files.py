@@ -161,6 +161,10 @@ class TestJson:
         assert text.endswith("}\n")
         assert "± naïve" in text
 
+    def test_on_one_line(self, tmp_path: Path) -> None:
+        files.write_json(tmp_path / "file.json", {"counts": [1, 2]}, indent=None)
+        assert (tmp_path / "file.json").read_text() == '{"counts": [1, 2]}\n'
+
     def test_what_json_does_not_have_is_not_written(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="not JSON compliant"):
             files.write_json(tmp_path / "file.json", {"nll": float("nan")})

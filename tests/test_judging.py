@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
+from limbeck.evaluation.assessment import SCALING
 from limbeck.evaluation.results import ONE_TEACHER
 from limbeck.files import read_json, read_tensors, write_tensors
 from limbeck.models.weights import load_network, save_network
@@ -58,15 +60,63 @@ def test_a_run_that_has_not_ended_is_judged_as_far_as_it_is(finished: Path, engi
 def test_another_data_set_and_split(finished: Path, engine: Engine) -> None:
     again = judging.evaluate(finished, ["digits"], "train", engine=engine, console=QUIET)
     assert list(again["summary"]) == ["digits/train"]
-    assert {m["n"] for m in again["measurements"]} == {1437}
+    assert {m["n"] for m in again["measurements"] if m["metric"] != "agreement_on_mistakes"} == {1437}
 
 
 def test_a_weights_file(finished: Path, engine: Engine) -> None:
     again = judging.evaluate(WEIGHTS, engine=engine, console=QUIET)
     of_the_run = read_json(finished / "results.json")["measurements"]
-    expected = [m["value"] for m in of_the_run if (m["role"], m["seed"], m["split"]) == ("distilled", 0, "test")]
-    assert [m["value"] for m in again["measurements"]] == expected
+    expected = {
+        m["metric"]: m["value"] for m in of_the_run if (m["role"], m["seed"], m["split"]) == ("distilled", 0, "test")
+    }
+    for metric in ("agreement", "kl", "agreement_on_mistakes"):
+        del expected[metric]  # there is no teacher
+    assert {m["metric"]: m["value"] for m in again["measurements"]} == expected
+    assert "nll_scaled" in expected  # the answers on the held-out split lie beside the weights
     assert [(n["role"], n["model"]) for n in again["networks"]] == [("network", "nin_cifar x0.0625")]
+
+
+def test_a_weights_file_on_its_own_is_not_scaled(finished: Path, engine: Engine) -> None:
+    shutil.copy(WEIGHTS, "alone.safetensors")
+    again = judging.evaluate(Path("alone.safetensors"), engine=engine, console=QUIET)
+    assert again["not_measured"] == [
+        {"what": SCALING, "why": "There are no answers on a held-out split to fit it on: network."}
+    ]
+    assert not any("scaled" in m["metric"] for m in again["measurements"])
+
+
+def test_details_are_those_of_the_run(finished: Path, engine: Engine) -> None:
+    details = read_json(finished / "details.json")
+    again = judging.evaluate(finished, engine=engine, console=QUIET)["details"]
+    assert again["entries"] == [entry for entry in details["entries"] if entry["split"] == "test"]
+    assert again["classes"] == {"few": list("0123456789")}
+
+
+def test_everything_can_be_worked_out_again_from_the_answers_alone(
+    finished: Path, engine: Engine, splits_read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, details = (read_json(finished / name) for name in ("results.json", "details.json"))
+    monkeypatch.setattr(judging, "predict", None)
+    before = len(splits_read)
+    again = judging.reassess(finished)
+    assert {**results, **again.results} == results
+    assert again.results.keys() == {"measurements", "summary", "not_measured"}
+    assert {"recipe": details["recipe"], **again.details} == details
+    for path in finished.rglob("weights.safetensors"):
+        path.unlink()
+    assert judging.reassess(finished) == again
+    assert len(splits_read) == before
+    for path in finished.rglob("logits-*.safetensors"):
+        path.unlink()
+    with pytest.raises(LimbeckError, match=r"^out has no answers of its networks\. Remove its results\.json, if "):
+        judging.reassess(finished)
+
+
+def test_answers_of_other_weights_are_not_worked_with(finished: Path) -> None:
+    answers = finished / "seed0" / "alone" / "logits-few-test.safetensors"
+    write_tensors(answers, read_tensors(answers), {"weights": "another network's"})
+    again = judging.reassess(finished).results["measurements"]
+    assert {m["seed"] for m in again if (m["role"], m["split"]) == ("alone", "test")} == {1}
 
 
 def test_the_command(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,10 +125,14 @@ def test_the_command(finished: Path, capsys: pytest.CaptureFixture[str]) -> None
     figures = read_json(Path("figures.json"))
     assert "(40)" in said
     assert f"{100 * figures['summary']['few']['accuracy']['network']['mean']:.2f}" in said
+    assert f"{figures['summary']['few']['nll']['network']['mean']:.3f}" in said
+    assert [entry["role"] for entry in figures["details"]["entries"]] == ["network"]
     assert main(["evaluate", "out", "--data", "few", "digits", "--split", "train", "--quiet"]) == 0
     said = capsys.readouterr().out
     assert "(1,437)" in said
     assert "gain" in said
+    assert said.count("other metrics") == 2
+    assert "same mistakes" in said
 
 
 def test_mistakes(finished: Path, fails: Callable[..., str]) -> None:

@@ -62,7 +62,8 @@ def test_it_holds_the_documented_keys_and_figures_that_can_be_worked_out_again(
             for metric, value in (("accuracy", accuracy), ("nll", nll)):
                 assert {**same, "metric": metric, "value": pytest.approx(value)} in results["measurements"]
         assert rows[-1]["holdout_accuracy"] == _value(results, network["role"], network["seed"], "holdout")
-    assert len(results["measurements"]) == 5 * 2 * 2
+    raw, scaled, fidelity = 7, 3, 3
+    assert len(results["measurements"]) == 5 * 2 * raw + 5 * scaled + 4 * 2 * fidelity
     assert list(results["summary"]) == ["few/holdout", "few"]
     entry = results["summary"]["few"]["accuracy"]
     alone, distilled = ([_value(results, role, seed) for seed in (0, 1)] for role in ("alone", "distilled"))
@@ -74,6 +75,31 @@ def test_it_holds_the_documented_keys_and_figures_that_can_be_worked_out_again(
     assert (entry["gain"]["n"], entry["gain"]["method"]) == (2, PAIRED)
     assert entry["gain"]["sample_ci95"] >= 0
     assert set(results["summary"]["few"]["nll"]) == {"teacher", "alone", "distilled", "gain"}
+    for metric in ("nll", "ece_scaled", "kl"):
+        entry, alone, distilled = (
+            results["summary"]["few"][metric],
+            *([_value(results, role, seed, metric=metric) for seed in (0, 1)] for role in ("alone", "distilled")),
+        )
+        assert entry["gain"]["mean"] == pytest.approx(np.subtract(distilled, alone).mean())
+        assert entry["gain"]["ci95"] == pytest.approx(_interval(np.subtract(distilled, alone)))
+
+
+def test_details_hold_what_is_not_one_number(tiny: Recipe, result: experiment.Result) -> None:
+    text = (result.folder / "details.json").read_text()
+    details = json.loads(text)
+    assert list(details) == ["schema", "recipe", "classes", "entries"]
+    assert (details["schema"], details["recipe"]) == (1, result.results["recipe"])
+    assert details["classes"] == {"few": list("0123456789")}
+    where = [(entry["split"], entry["role"], entry["seed"]) for entry in details["entries"]]
+    assert where == [(split, *who) for split in ("holdout", "test") for who in NETWORKS]
+    for entry in details["entries"]:
+        folder = result.folder / ("teacher" if entry["seed"] is None else f"seed{entry['seed']}/{entry['role']}")
+        answers = read_tensors(folder / f"logits-few-{entry['split']}.safetensors")
+        table = np.zeros((10, 10), int)
+        np.add.at(table, (answers["labels"].numpy(), answers["logits"].argmax(1).numpy()), 1)
+        assert entry["confusion"] == table.tolist()
+        assert (entry["regressions"] is None) == (entry["role"] == "teacher")
+    assert len(text.splitlines()) == 1
 
 
 def _value(

@@ -120,6 +120,7 @@ def test_fresh_throws_away_what_is_there(tiny: Recipe) -> None:
         (folder.path / "teacher" / "weights.safetensors").write_bytes(b"old")
         (folder.path / "seed10" / "alone").mkdir(parents=True)
         (folder.path / "results.json").write_text("{}")
+        (folder.path / "details.json").write_text("{}")
         (folder.path / "notes.txt").write_text("what I thought of it")
     with open_run(tiny) as folder:
         assert folder.results.exists()

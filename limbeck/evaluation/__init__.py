@@ -1,4 +1,4 @@
-"""How good a network is, and how sure we are."""
+"""How good a network is, how far it can be believed, what is left of its teacher, and how sure we are."""
 
 from limbeck.evaluation.predict import predict
 from limbeck.evaluation.statistics import Estimate, mean_with_interval, paired_sample_interval

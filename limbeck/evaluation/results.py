@@ -12,9 +12,41 @@ The keys of results.json:
     not_measured  [{what, why}]
     notes         what a reader has to know
 
-Accuracies are fractions from 0 to 1, nll is in nats. A held-out split is the dataset "<name>/holdout". ci95 is the
-half-width of the Student-t interval over seeds, null for one seed. The seed of the teacher is null: one teacher serves
-all seeds. sample_ci95 is the half-width that comes from the test pictures being a sample.
+A held-out split is the dataset "<name>/holdout". ci95 is the half-width of the Student-t interval over seeds, null for
+one seed. The seed of the teacher is null: one teacher serves all seeds. sample_ci95, of accuracy alone, is the
+half-width that comes from the test pictures being a sample. The gain is distilled minus alone for every metric: below 0
+it is the better where less is better. Pictures without a label do not count.
+
+The metrics, fractions from 0 to 1 where nothing else is said:
+
+    accuracy               of the first answer (top-1)
+    top5_accuracy          of the first five; where there are more than five classes
+    balanced_accuracy      mean over classes
+    macro_f1               mean over classes of the harmonic mean of precision and recall
+    nll                    negative log-likelihood, nats; less is better
+    ece                    expected calibration error, 15 bins of equal width; less is better
+    brier                  squared error of the probabilities, summed over classes, 0 to 2; less is better
+    nll_scaled, ece_scaled, brier_scaled
+                           the same after temperature scaling; not on the held-out split, where it was fitted
+    agreement              pictures on which a student answers as the teacher does
+    kl                     mean KL(teacher || student) at T = 1, nats; less is closer
+    agreement_on_mistakes  agreement on the n pictures that the teacher has wrong
+
+A sweep measures accuracy and nll alone. The keys of details.json, which stands beside results.json and holds what is
+not one number:
+
+    schema, recipe  as above
+    classes         {dataset: the names of its classes, in the order of everything by class}
+    entries         [{role, seed, dataset, split, temperature, class_accuracy, confusion, reliability,
+                    reliability_scaled, regressions, gains}], one for each network and set of pictures
+
+temperature is the network's, fitted on the held-out split; null without one, or where it has all of that right.
+class_accuracy is null for a
+class without pictures. confusion has a row for each label and a column for each answer. reliability is {counts,
+confidence, accuracy} of the 15 bins, null in empty ones; reliability_scaled is null where the scaled metrics are not
+there. regressions are the pictures that the teacher has right and the student wrong, gains the other way round:
+{by_class: counts by label, pictures: places in the set, from 0}; null for what has no teacher. Places in a held-out
+split count the held-out pictures alone, in their order.
 """
 
 from __future__ import annotations
@@ -23,9 +55,11 @@ from collections.abc import Mapping
 from typing import NotRequired, TypedDict
 
 import numpy as np
-import torch.nn.functional as F
 from torch import Tensor
 
+from limbeck.evaluation.calibration import brier, ece, nll
+from limbeck.evaluation.fidelity import agreement, agreement_on_mistakes, kl, mistakes
+from limbeck.evaluation.metrics import accuracy, balanced_accuracy, labelled, macro_f1
 from limbeck.evaluation.statistics import Estimate, mean_with_interval, paired_sample_interval
 
 SCHEMA = 1
@@ -62,31 +96,71 @@ class Gain(Estimate):
 
 
 def measure(
-    logits: Tensor, labels: Tensor, *, role: str, seed: int | None, dataset: str, split: str
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    role: str,
+    seed: int | None,
+    dataset: str,
+    split: str,
+    teacher: Tensor | None = None,
+    temperature: float | None = None,
+    brief: bool = False,
 ) -> list[Measurement]:
-    """Accuracy (top-1) and negative log-likelihood of one network's answers.
+    """All the metrics of one network's answers on one set of pictures.
 
     Args:
         logits: (N, C).
-        labels: (N,) int64.
+        labels: (N,) int64; -1 for a picture without a label, which does not count.
         role, seed: of the network.
         dataset, split: of the pictures.
+        teacher: (N, C), its logits for the same pictures; without them there is nothing about fidelity.
+        temperature: of the network, fitted on other pictures; without it there is nothing scaled.
+        brief: accuracy and nll alone.
+
+    Raises:
+        LimbeckError: no picture has a label.
     """
-    logits = logits.double().cpu()
-    labels = labels.cpu()
-    values = {
-        "accuracy": float((logits.argmax(1) == labels).double().mean()),
-        "nll": float(F.cross_entropy(logits, labels)),
-    }
+    theirs = None if teacher is None else labelled(teacher, labels)[0]
+    logits, labels = labelled(logits, labels)
+    values: dict[str, float | None] = {"accuracy": accuracy(logits, labels)}
+    if brief:
+        values["nll"] = nll(logits, labels)
+    else:
+        values |= _averaged(logits, labels) | _calibration(logits, labels)
+        if temperature is not None:
+            scaled = _calibration(logits / temperature, labels)
+            values |= {f"{metric}_scaled": value for metric, value in scaled.items()}
+        if theirs is not None:
+            values |= {"agreement": agreement(logits, theirs), "kl": kl(logits, theirs)}
+            values["agreement_on_mistakes"] = agreement_on_mistakes(logits, theirs, labels)
+    pictures = dict.fromkeys(values, len(labels))
+    if theirs is not None:
+        pictures["agreement_on_mistakes"] = mistakes(theirs, labels)
     return [
-        Measurement(role=role, seed=seed, dataset=dataset, split=split, metric=metric, value=value, n=len(labels))
+        Measurement(role=role, seed=seed, dataset=dataset, split=split, metric=metric, value=value, n=pictures[metric])
         for metric, value in values.items()
+        if value is not None
     ]
+
+
+def _averaged(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    top5 = {"top5_accuracy": accuracy(logits, labels, 5)} if logits.shape[1] > 5 else {}
+    return {**top5, "balanced_accuracy": balanced_accuracy(logits, labels), "macro_f1": macro_f1(logits, labels)}
+
+
+def _calibration(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    return {"nll": nll(logits, labels), "ece": ece(logits, labels), "brier": brier(logits, labels)}
 
 
 def key(dataset: str, split: str) -> str:
     """The name under which a set stands in the summary."""
     return dataset if split == "test" else f"{dataset}/{split}"
+
+
+def named(role: str, seed: int | None) -> str:
+    """What notes call a network: "teacher", "alone of seed 0"."""
+    return role if seed is None else f"{role} of seed {seed}"
 
 
 def summarise(

@@ -43,7 +43,9 @@ class EvaluateOptions(Spec):
         (), description="Data sets; by default the run's, or what the file's network learned."
     )
     split: Literal["test", "train"] = Field("test", description="Split of each data set.")
-    json_: Path | None = Field(None, description="Also write every figure to this file; keys as in results.json.")
+    json_: Path | None = Field(
+        None, description="Also write every figure to this file; keys as in results.json, with details."
+    )
     quiet: bool = Field(False, description="Show nothing but the result.")
     device: Device = Device()
 

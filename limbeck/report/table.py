@@ -10,7 +10,8 @@ from rich import box
 
 from limbeck.console import FittingTable, duration
 from limbeck.data import Status
-from limbeck.evaluation.results import ONE_TEACHER
+from limbeck.evaluation.assessment import SCALING
+from limbeck.evaluation.results import ONE_TEACHER, key
 
 
 def result_table(results: dict[str, Any], title: str | None = None) -> FittingTable:
@@ -21,10 +22,8 @@ def result_table(results: dict[str, Any], title: str | None = None) -> FittingTa
         results: the content of a results.json.
         title: what was judged; by default the recipe's name.
     """
-    seeds = len({network["seed"] for network in results["networks"]} - {None})
-    spread = f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed" if seeds else "one network"
-    title = f"{title or results['recipe']['name']}: accuracy in %, {spread}"
-    captions = [f"{absent['what']}: not measured." for absent in results["not_measured"]]
+    title = f"{title or results['recipe']['name']}: accuracy in %, {spread(results)}"
+    captions = [f"{absent['what']}: not measured." for absent in results["not_measured"] if absent["what"] != SCALING]
     table = FittingTable(
         "trained in",
         "weights",
@@ -39,15 +38,14 @@ def result_table(results: dict[str, Any], title: str | None = None) -> FittingTa
         title_justify="left",
         caption_justify="left",
     )
-    sizes = {(m["dataset"], m["split"]): m["n"] for m in results["measurements"]}
+    sizes = {key(m["dataset"], m["split"]): m["n"] for m in results["measurements"] if m["metric"] == "accuracy"}
     sets = list(results["summary"])
     for heading in ("", "network"):
         table.add_column(heading)
     table.add_column("weights", "right")
     for name in sets:
-        dataset, _, split = name.partition("/")
-        what = "held out" if split == "holdout" else split or "test"
-        table.add_column(f"{dataset}\n{what}\n({sizes[dataset, split or 'test']:,})", "right")
+        dataset, _, what = set_name(name).partition(" ")
+        table.add_column(f"{dataset}\n{what}\n({sizes[name]:,})", "right")
     table.add_column("trained in", "right")
     for role in ("teacher", "alone", "distilled", "network"):
         portraits = [network for network in results["networks"] if network["role"] == role]
@@ -111,6 +109,18 @@ def remarks(results: dict[str, Any]) -> list[str]:
 def _count(number: int) -> str:
     """A number of parameters as a person says it: "57.0 M", "967 k"."""
     return f"{number / 1e6:.1f} M" if number >= 999_500 else f"{number / 1e3:.0f} k" if number >= 999.5 else str(number)
+
+
+def spread(results: dict[str, Any]) -> str:
+    """What the figures of a table are: means with intervals, or single ones."""
+    seeds = len({network["seed"] for network in results["networks"]} - {None})
+    return f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed" if seeds else "one network"
+
+
+def set_name(name: str) -> str:
+    """A set of the summary as a person calls it: "digits test", "digits held out"."""
+    dataset, _, split = name.partition("/")
+    return f"{dataset} {'held out' if split == 'holdout' else split or 'test'}"
 
 
 def percent(estimate: dict[str, Any] | None) -> str:

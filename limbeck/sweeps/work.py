@@ -148,7 +148,8 @@ class Work:
         recipe, shelf = trial.recipe, Shelf(self.path, trial.recipe)
         experiment.engine = choose(recipe.device)  # once more for its threads, which are the whole process's
         networks, failed = self._trained(experiment, roles)
-        judged = judging.conclude(recipe, shelf, networks, experiment.held_out, (), experiment.engine, self.console)
+        engine, held_out = experiment.engine, experiment.held_out
+        judged, _ = judging.conclude(recipe, shelf, networks, held_out, (), engine, self.console, brief=True)
         figures = judged["summary"].get(key(recipe.data.name, "holdout"), {})
         portraits: dict[str, list[dict[str, Any]]] = {}
         for portrait in judged["networks"]:

@@ -46,27 +46,38 @@ STUDENTS = [
 
 class TestMeasure:
     def test_by_hand(self) -> None:
-        """Right, right, wrong; -ln of 3/4, 1/2 and 1/4."""
+        """Right, right, wrong; -ln of 3/4, 1/2 and 1/4. Classes: 1 of 1, 1 of 2; F1 2/3 each. Brier: 1/8, 1/2, 9/8."""
         logits = torch.tensor([[LN3, 0.0], [0.0, 1e-6], [LN3, 0.0]])
         found = measure(logits, torch.tensor([0, 1, 1]), role="alone", seed=2, dataset="digits", split="holdout")
-        accuracy, nll = found
         expected = {"role": "alone", "seed": 2, "dataset": "digits", "split": "holdout", "n": 3}
-        assert accuracy == {**expected, "metric": "accuracy", "value": pytest.approx(2 / 3)}
-        assert nll == {
-            **expected,
-            "metric": "nll",
-            "value": pytest.approx((0.2876821 + 0.6931472 + 1.3862944) / 3, 1e-6),
+        values = {
+            "accuracy": 2 / 3,
+            "balanced_accuracy": 3 / 4,
+            "macro_f1": 2 / 3,
+            "nll": (0.2876821 + 0.6931472 + 1.3862944) / 3,
+            "ece": (0.5 + 2 * 0.25) / 3,
+            "brier": 1.75 / 3,
         }
+        assert found == [
+            {**expected, "metric": metric, "value": pytest.approx(value, abs=1e-6)} for metric, value in values.items()
+        ]
+
+    @pytest.mark.parametrize(("classes", "there"), [(5, False), (6, True)])
+    def test_top_5_is_told_where_there_are_more_than_five_classes(self, classes: int, there: bool) -> None:
+        found = measure(torch.eye(classes), torch.arange(classes), role="", seed=None, dataset="", split="")
+        assert ("top5_accuracy" in [m["metric"] for m in found]) is there
 
     def test_it_is_computed_in_double_precision(self) -> None:
-        logits = torch.full((100_000, 2), 0.0).half()
-        nll = measure(logits, torch.zeros(100_000, dtype=torch.int64), role="", seed=None, dataset="", split="")[1]
+        logits, where = torch.full((100_000, 2), 0.0).half(), {"dataset": "", "split": ""}
+        nll = measure(logits, torch.zeros(100_000, dtype=torch.int64), role="", seed=None, **where, brief=True)[1]
         assert nll["value"] == pytest.approx(math.log(2), rel=1e-12)
 
     def test_plain_numbers_that_json_knows(self) -> None:
-        found = measure(torch.eye(3), torch.arange(3), role="teacher", seed=None, dataset="digits", split="test")
+        logits, where = torch.eye(3), {"dataset": "digits", "split": "test"}
+        found = measure(logits, torch.arange(3), role="alone", seed=0, **where, teacher=-logits, temperature=2.0)
         assert json.loads(json.dumps(found)) == found
-        assert type(found[0]["value"]) is float
+        assert {type(m["value"]) for m in found} == {float}
+        assert {type(m["n"]) for m in found} == {int}
 
 
 @pytest.mark.parametrize(("split", "name"), [("test", "digits"), ("holdout", "digits/holdout")])

@@ -11,6 +11,7 @@ import pytest
 
 from limbeck.console import Console, FittingTable
 from limbeck.data import Status
+from limbeck.evaluation.assessment import SCALING
 from limbeck.evaluation.results import ONE_TEACHER
 from limbeck.report import data_table, remarks, result_table, verdict
 
@@ -54,8 +55,9 @@ def results() -> dict[str, Any]:
             *(network("distilled", seed, "nin_cifar x0.125", 15_500, 20 + seed) for seed in range(3)),
         ],
         "measurements": [
-            {"dataset": "digits", "split": "holdout", "n": 287},
-            {"dataset": "digits", "split": "test", "n": 1360},
+            {"dataset": "digits", "split": "holdout", "metric": "accuracy", "n": 287},
+            {"dataset": "digits", "split": "test", "metric": "accuracy", "n": 1360},
+            {"dataset": "digits", "split": "test", "metric": "agreement_on_mistakes", "n": 12},
         ],
         "summary": {
             "digits/holdout": {"accuracy": accuracy(estimate(0.013, 0.02, 3, sample_ci95=0.011))},
@@ -117,6 +119,7 @@ class TestResultTable:
 
     def test_what_was_not_measured_is_said(self, results: dict[str, Any]) -> None:
         results["not_measured"] = [{"what": "cifar10_1", "why": "no source"}, {"what": "other", "why": "no source"}]
+        results["not_measured"].append({"what": SCALING, "why": "no held-out split"})  # is said with the other metrics
         assert shown(result_table(results))[-1] == ["cifar10_1: not measured. other: not measured."]
 
     @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""What results.json says of networks beside what they are worth: what they are, and what their training took."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from limbeck import own
+from limbeck.errors import LimbeckError
+from limbeck.evaluation.assessment import Who
+from limbeck.models.composed import described
+from limbeck.recipes.recipe import Recipe, Weights
+from limbeck.runs import RunFolder
+
+
+def of_run(recipe: Recipe, folder: RunFolder, networks: Mapping[Who, nn.Module]) -> list[dict[str, Any]]:
+    """The networks of a run as results.json has them."""
+    drawn = []
+    for (role, seed), network in networks.items():
+        how = recipe.teacher if role == "teacher" else recipe
+        built = described(network)
+        model = str(how.path) if isinstance(how, Weights) else built.title() if built else None
+        drawn.append(portrait(role, seed, model, network, training_rows(folder, role, seed)))
+    return drawn
+
+
+def training_rows(folder: RunFolder | None, role: str, seed: int | None) -> list[dict[str, Any]]:
+    """One row an epoch of a network's training, where the run has it; of several networks that are one, all of theirs.
+
+    Raises:
+        LimbeckError: metrics.jsonl is damaged.
+    """
+    home = folder.network(role, seed) if folder else None
+    if home is None:
+        return []
+    several = [path for path in (home / "metrics.jsonl",) if path.exists()] or sorted(home.glob("[0-9]*/metrics.jsonl"))
+    return [row for path in several for row in _rows(path)]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    try:
+        for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+            figures = {name: float(row[name]) for name in ("seconds", "images_per_second")}
+            memory = row.get("peak_memory")
+            rows.append({**figures, "peak_memory": None if memory is None else float(memory)})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise LimbeckError(
+            f"cannot read {path}, line {len(rows) + 1}: {own.said(error)}. Remove that file and run again: the speed "
+            "of that training is then unknown, everything else is kept."
+        ) from error
+    return rows
+
+
+def portrait(
+    role: str, seed: int | None, model: str | None, network: nn.Module, rows: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """One network as results.json has it.
+
+    Args:
+        role, seed, network: which one.
+        model: its description.
+        rows: of its training, by `training_rows`.
+    """
+    seconds = sum(row["seconds"] for row in rows)
+    memory = [row["peak_memory"] for row in rows]
+    return {
+        "role": role,
+        "seed": seed,
+        "model": model,
+        "parameters": size(network),
+        "epochs": len(rows),
+        "seconds": seconds,
+        "images_per_second": sum(row["seconds"] * row["images_per_second"] for row in rows) / seconds
+        if seconds
+        else None,
+        "peak_memory": max(memory) if memory and None not in memory else None,
+    }
+
+
+def size(network: nn.Module) -> int:
+    """The number of parameters."""
+    return sum(parameter.numel() for parameter in network.parameters())

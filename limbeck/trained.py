@@ -1,0 +1,158 @@
+"""What is trained already: the networks of a run, or of a weights file, and the answers that were kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from limbeck import files, own
+from limbeck.data import Dataset
+from limbeck.errors import LimbeckError
+from limbeck.evaluation.assessment import Who
+from limbeck.models.weights import Saved, load_network
+from limbeck.recipes.recipe import Recipe, Weights
+from limbeck.runs import RunFolder
+
+
+class Planned(NamedTuple):
+    """What a run's recipe says of its networks.
+
+    Attributes:
+        folder: the run's.
+        data: the data set that is trained on.
+        tests: the names of the test sets.
+        seeds: of the students.
+        teacher: a weights file from elsewhere, where that is the teacher.
+    """
+
+    folder: RunFolder
+    data: str
+    tests: tuple[str, ...]
+    seeds: tuple[int, ...]
+    teacher: Path | None
+
+    def everybody(self) -> list[Who]:
+        """All networks that there may be, the teacher first."""
+        return [("teacher", None), *((role, seed) for seed in self.seeds for role in ("alone", "distilled"))]
+
+    def weights(self, role: str, seed: int | None) -> Path:
+        """The weights file of a network, whether it is there or not."""
+        here = self.folder.network(role, seed) / "weights.safetensors"
+        return self.teacher if role == "teacher" and self.teacher and not here.exists() else here
+
+    def finished(self) -> dict[Who, Path]:
+        """The weights files that are there, and the teacher's from elsewhere in any case."""
+        paths = {who: self.weights(*who) for who in self.everybody()}
+        return {who: path for who, path in paths.items() if path.exists() or path == self.teacher}
+
+
+class Trained(NamedTuple):
+    """Networks that are there to be judged.
+
+    Attributes:
+        networks: by role and seed.
+        weights: the file of each.
+        homes: the folder of each, where its answers are kept.
+        data: the data set that they were trained on, where that is known.
+        tests: the names of the test sets that go with them.
+        folder: of the run that they belong to.
+    """
+
+    networks: dict[Who, Saved]
+    weights: dict[Who, Path]
+    homes: dict[Who, Path]
+    data: str | None
+    tests: tuple[str, ...]
+    folder: RunFolder | None
+
+
+def planned(recipe: Recipe, folder: RunFolder) -> Planned:
+    """What a recipe says of its networks."""
+    teacher = recipe.teacher.path if isinstance(recipe.teacher, Weights) else None
+    return Planned(folder, recipe.data.name, recipe.data.test_sets(), recipe.protocol.seeds, teacher)
+
+
+def read_plan(path: Path) -> Planned:
+    """The same of a run's folder. Its recipe is read as it stands: it may name what another file defines.
+
+    Raises:
+        LimbeckError: it is no run's folder, or its recipe.json is none.
+    """
+    if not (path / "recipe.json").is_file():
+        raise LimbeckError(
+            f"{path} is not the folder of a run: it has no recipe.json. Give another, or a weights file."
+        )
+    remedy = "Type the command that started the run once more: it writes that file anew. Or give a weights file."
+    recipe = files.read_json(path / "recipe.json", {"data": dict, "protocol": dict}, remedy)
+    try:
+        name, tests = recipe["data"]["name"], tuple(recipe["data"]["tests"])
+        seeds, teacher = tuple(recipe["protocol"]["seeds"]), (recipe["teacher"] or {}).get("path")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LimbeckError(f"{path / 'recipe.json'} is not a recipe: {own.said(error)}. {remedy}") from error
+    return Planned(RunFolder(path), name, tests or (name,), seeds, Path(teacher) if teacher else None)
+
+
+def of_file(path: Path) -> Trained:
+    """The network of a weights file.
+
+    Raises:
+        LimbeckError: it is none.
+    """
+    saved, who = load_network(path), ("network", None)
+    return Trained({who: saved}, {who: path}, {who: path.parent}, saved.data, (saved.data,) if saved.data else (), None)
+
+
+def of_run(path: Path) -> Trained:
+    """The finished networks of a run.
+
+    Raises:
+        LimbeckError: it is no run's folder, has no finished network, or one was altered.
+    """
+    plan = read_plan(path)
+    weights, networks = plan.finished(), {}
+    if not weights:
+        raise LimbeckError(f"{path} has no finished network. Type `limbeck run {path}/recipe.json --out {path}` first.")
+    for who, file in weights.items():
+        networks[who] = load_network(file)
+        plan.folder.check(file)
+    homes = {who: plan.folder.network(*who) for who in weights}
+    return Trained(networks, weights, homes, plan.data, plan.tests, plan.folder)
+
+
+def answers_file(home: Path, dataset: str, split: str) -> Path:
+    """Where the answers of the network in that folder are kept."""
+    return home / f"logits-{dataset}-{split}.safetensors"
+
+
+def kept_answers(path: Path, weights: str | None) -> tuple[Tensor, Tensor] | None:
+    """Logits and labels of a file of answers; None where it is not there, or of other weights.
+
+    Args:
+        path: by `answers_file`.
+        weights: the digest of the network's weights file; None believes whatever is there.
+    """
+    if not path.exists() or (weights and files.read_metadata(path).get("weights") != weights):
+        return None
+    tensors = files.read_tensors(path)
+    return tensors["logits"], tensors["labels"]
+
+
+def keep_answers(path: Path, logits: Tensor, labels: Tensor, weights: str) -> None:
+    """Writes what `kept_answers` reads."""
+    files.write_tensors(path, {"logits": logits, "labels": labels}, {"weights": weights})
+
+
+def refuse_other_classes(path: Path, classes: Sequence[str], pictures: Dataset) -> None:
+    """Refuses to let a network speak of pictures whose classes, or their order, are not its own."""
+    if tuple(classes) != pictures.classes:
+        raise LimbeckError(
+            f"the network in {path} knows the {len(classes)} classes {_few(classes)}, but {pictures.name} has the "
+            f"{len(pictures.classes)} classes {_few(pictures.classes)}. Choose another data set or file."
+        )
+
+
+def _few(classes: Sequence[str]) -> str:
+    return ", ".join(classes[:3]) + (", ..." if len(classes) > 3 else "")
