@@ -6,17 +6,19 @@ teacher's outputs can be stored and replayed, and a run can continue exactly whe
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field, SerializeAsAny
 from torch import Tensor
-from torchvision.transforms import v2
 
 from limbeck.data.mixing import Mixing
 from limbeck.spec import Family, Spec
 from limbeck.streams import derive
+
+if TYPE_CHECKING:
+    from torchvision.transforms import v2
 
 _DRAWS = 32
 _GREY = 128
@@ -39,6 +41,8 @@ class RandAugment(Policy):
 
     def build(self) -> v2.Transform:
         """The torchvision transform."""
+        from torchvision.transforms import v2  # takes a second and a half, and few recipes need it
+
         return v2.RandAugment(self.operations, self.magnitude)
 
 
@@ -50,6 +54,8 @@ class AutoAugment(Policy):
 
     def build(self) -> v2.Transform:
         """The torchvision transform."""
+        from torchvision.transforms import v2
+
         return v2.AutoAugment(v2.AutoAugmentPolicy(self.learned_on))
 
 
@@ -60,6 +66,8 @@ class TrivialAugment(Policy):
 
     def build(self) -> v2.Transform:
         """The torchvision transform."""
+        from torchvision.transforms import v2
+
         return v2.TrivialAugmentWide()
 
 

@@ -102,8 +102,10 @@ class ContrastiveMemory(nn.Module):
         self.register_buffer("teacher_bank", torch.empty(len(labels), width).uniform_(-span, span))
         self.register_buffer("log_means", torch.full((2,), math.inf))  # infinite: not estimated yet
         self._index_classes(labels)
+        # A compiled backward pass may compute anew from a bank what it was before its update. Said here and not above
+        # the method, because it takes a second and a half to import the compiler.
+        self.forward = torch.compiler.disable(self.forward)  # type: ignore[method-assign]
 
-    @torch.compiler.disable  # a compiled backward pass may compute anew from a bank what it was before its update
     def forward(self, student: Tensor, teacher: Tensor, index: Tensor) -> Tensor:
         """The loss of both sides: the student as the anchor, and the teacher.
 

@@ -62,4 +62,4 @@ def test_taps_are_not_shared() -> None:
 
 
 def test_pictures_are_not_mixed_unless_it_is_said() -> None:
-    assert batch(1).mix is None
+    assert batch(1).mixed is None
