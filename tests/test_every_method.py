@@ -30,7 +30,7 @@ STUDENT = Model(name="nin_cifar", width=0.0625)
 RUNS = """
 import contextlib, json, os, signal, sys
 from pathlib import Path
-import torch
+import torch, torch._dynamo  # which an optimizer imports at its first step: here once, for all that is forked
 from limbeck import data, recipes
 from limbeck.cli import main
 from limbeck.data import digits

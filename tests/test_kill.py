@@ -22,9 +22,9 @@ OPTIONS = [
 ]
 
 
-def start(out: Path) -> subprocess.Popen[str]:
+def start(out: Path, *more: str) -> subprocess.Popen[str]:
     """Starts a run; returns when it is about to train."""
-    words = [sys.executable, "-m", "limbeck", "run", "digits", *OPTIONS, "--out", str(out)]
+    words = [sys.executable, "-m", "limbeck", "run", "digits", *OPTIONS, *more, "--out", str(out)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == f"recipe digits -> {out}\n"
@@ -72,7 +72,7 @@ def test_the_command_killed_and_started_again_ends_with_the_same_bits(tmp_path: 
 MANY_KILLS = """
 import io, json, os, random, signal, sys, time
 from pathlib import Path
-import torch
+import torch, torch._dynamo  # which an optimizer imports at its first step: here once, for all that is forked
 from limbeck import data, experiment, recipes
 from limbeck.console import Console
 from limbeck.data import digits
@@ -175,8 +175,9 @@ def test_a_second_process_is_refused_and_an_interruption_says_how_to_continue(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    process = start(out)
-    assert main(["run", "digits", *OPTIONS, "--out", str(out)]) == 2
+    long = ["--teacher.train.epochs", "200"]
+    process = start(out, *long)
+    assert main(["run", "digits", *OPTIONS, *long, "--out", str(out)]) == 2
     refused = capsys.readouterr()
     assert refused.err == (
         f"error: another process is working in {out}. "
@@ -186,6 +187,6 @@ def test_a_second_process_is_refused_and_an_interruption_says_how_to_continue(
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    again = " ".join(["limbeck", "run", "digits", *OPTIONS, "--out", str(out)])
+    again = " ".join(["limbeck", "run", "digits", *OPTIONS, *long, "--out", str(out)])
     assert said == f"\nstopped. What was finished and the last checkpoint are kept; type `{again}` to continue.\n"
     assert not list(out.rglob(".*.part"))
