@@ -11,7 +11,6 @@ from limbeck import objectives, own
 from limbeck.data.mixing import mix
 from limbeck.data.views import make_views
 from limbeck.distillation import introduced
-from limbeck.evaluation import predict
 from limbeck.models.ensemble import Ensemble
 from limbeck.objectives import Batch, Known, Mixed, tapped
 from limbeck.recipes.recipe import Teacher, Teachers, Training, Weights
@@ -24,17 +23,14 @@ _PICTURES = 8
 
 
 def rehearse(experiment: Experiment) -> None:
-    """Calls every teacher that is trained already, and every objective that has a teacher or is of the user's own.
+    """Calls every objective that has a teacher, with that teacher, and what is of the user's own.
 
     Raises:
         LimbeckError: one of them cannot do what the training will ask.
     """
     for student in experiment.recipe.students().values():
         for _, how in student.chain():
-            if isinstance(how, Weights):
-                picture = experiment.pictures.subset(torch.arange(1))
-                predict(stand_in(experiment, how), picture, experiment.engine)
-            elif own.classes(how) or how.objective.needs_teacher:
+            if isinstance(how, Training) and (how.teacher or own.classes(how)):
                 _rehearse(experiment, how)
 
 

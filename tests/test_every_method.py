@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import BRIEF
 
 from limbeck.files import digest
 from limbeck.models.model import Model
@@ -28,28 +29,13 @@ NAMES = [
 STUDENT = Model(name="nin_cifar", width=0.0625)
 
 RUNS = """
-import contextlib, json, os, signal, sys
-from pathlib import Path
-import torch, torch._dynamo  # which an optimizer imports at its first step: here once, for all that is forked
-from limbeck import data, recipes
+import contextlib, json
 from limbeck.cli import main
-from limbeck.data import digits
-from limbeck.training import checkpoint
+from limbeck.recipes import Protocol
+from limbeck.training import Device, checkpoint
 
-few = digits.read(Path(), "train").subset(torch.arange(96))
-data.CATALOGUE["few"] = data.Entry("few", "", few.classes, {"train": 96, "test": 96}, 0, lambda folder, split: few)
-plain = recipes.digits()
-train = plain.train.with_(epochs=4, batch_size=16, checkpoint_seconds=0)
-recipe = plain.with_(
-    name="few",
-    data=plain.data.with_(name="few"),
-    teacher=plain.teacher.with_(student=plain.teacher.student.with_(width=0.0625), train=train),
-    student=plain.student.with_(width=0.0625),
-    train=train,
-    alone=None,
-    protocol=plain.protocol.with_(seeds=(0,), holdout=0),
-    device=plain.device.with_(name="cpu", precision="fp32", threads=1),
-)
+device = Device(name="cpu", precision="fp32", threads=1)
+recipe = brief(4, 16, name="few", alone=None, protocol=Protocol(seeds=(0,), holdout=0), device=device)
 recipes.CATALOGUE["few"] = lambda: recipe
 save = checkpoint.save
 
@@ -99,7 +85,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a whole run and a killed and continued one of every method."""
     folder = tmp_path_factory.mktemp("methods")
     methods = json.dumps({name: OPTIONS.get(name, []) for name in NAMES})
-    words = [sys.executable, "-W", "ignore", "-c", RUNS, methods]
+    words = [sys.executable, "-W", "ignore", "-c", BRIEF + RUNS, methods]
     ended = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert ended.returncode == 0, ended.stderr
     codes = json.loads((folder / "codes.json").read_text())

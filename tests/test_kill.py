@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import BRIEF
 
 from limbeck.cli import main
 
@@ -70,25 +71,12 @@ def test_the_command_killed_and_started_again_ends_with_the_same_bits(tmp_path: 
 
 
 MANY_KILLS = """
-import io, json, os, random, signal, sys, time
-from pathlib import Path
-import torch, torch._dynamo  # which an optimizer imports at its first step: here once, for all that is forked
-from limbeck import data, experiment, recipes
+import io, json, random, time
+from limbeck import experiment
 from limbeck.console import Console
-from limbeck.data import digits
+from limbeck.recipes import Protocol
 
-few = digits.read(Path(), "train").subset(torch.arange(96))
-data.CATALOGUE["few"] = data.Entry("few", "", few.classes, {"train": 96, "test": 96}, 0, lambda folder, split: few)
-plain = recipes.digits()
-train = plain.train.with_(epochs=3, batch_size=32, checkpoint_seconds=0)
-recipe = plain.with_(
-    data=plain.data.with_(name="few"),
-    teacher=plain.teacher.with_(student=plain.teacher.student.with_(width=0.0625), train=train),
-    student=plain.student.with_(width=0.0625),
-    train=train,
-    protocol=plain.protocol.with_(seeds=(0, 1), holdout=8),
-    device=plain.device.with_(name="cpu", threads=1),
-)
+recipe = brief(3, 32, protocol=Protocol(seeds=(0, 1), holdout=8))
 
 
 def dying(call, writes, before):
@@ -148,7 +136,7 @@ print(json.dumps(kills))
 
 def test_a_run_killed_at_each_of_its_writes_and_at_random_moments_ends_with_the_same_bits(tmp_path: Path) -> None:
     """Killed before a file takes its place, right after, and whenever; all in processes forked from a warm one."""
-    words = [sys.executable, "-W", "ignore", "-c", MANY_KILLS]
+    words = [sys.executable, "-W", "ignore", "-c", BRIEF + MANY_KILLS]
     ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
     assert ended.stderr == ""
     kills = json.loads(ended.stdout)

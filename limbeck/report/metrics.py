@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich import box
-
 from limbeck.console import FittingTable
 from limbeck.evaluation.assessment import SCALING
-from limbeck.evaluation.results import key
-from limbeck.report.table import percent, points, set_name, spread
+from limbeck.report.table import percent, points, quiet_table, seeds, set_name, set_sizes, spread
 
 # What each metric is called; a share is shown in %.
 _SHARES = {
@@ -64,17 +61,8 @@ def _others(metrics: dict[str, Any]) -> list[str]:
 
 
 def _table(results: dict[str, Any], name: str, metrics: dict[str, Any]) -> FittingTable:
-    sizes = {key(m["dataset"], m["split"]): m["n"] for m in results["measurements"] if m["metric"] == "accuracy"}
-    title = f"{set_name(name)} ({sizes[name]:,}): other metrics, {spread(results)}"
-    table = FittingTable(
-        title=title,
-        min_width=min(len(title), 80),
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-        collapse_padding=True,
-        title_justify="left",
-    )
+    title = f"{set_name(name)} ({set_sizes(results)[name]:,}): other metrics, {spread(seeds(results))}"
+    table = quiet_table(title)
     columns = [role for role in ("teacher", "alone", "distilled", "network", "gain") if role in metrics["accuracy"]]
     table.add_column("")
     for column in columns:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich import box
-
 from limbeck.console import FittingTable, duration, size
-from limbeck.report.table import percent, points
+from limbeck.report.table import percent, points, quiet_table, spread
 
 _FIGURES = ("alone", "distilled", "gain", "time", "memory")
 
@@ -70,7 +68,7 @@ def sweep_notes(results: Mapping[str, Any]) -> str:
     notes.append("Time: of one training, the median over seeds. Memory: its peak beyond what was held before it.")
     for row in results["trials"]:
         for role, failure in row["failed"].items():
-            notes.append(f"{_said(row)}: {role} failed: {failure['why'].splitlines()[0]}")
+            notes.append(f"{trial_name(row['varies'])}: {role} failed: {failure['why'].splitlines()[0]}")
     if results["best"] is not None:
         notes.append("No test set was looked at. This runs the best trial for good; its test figures are that run's:")
         notes.append(results["trials"][results["best"]]["command"] or "limbeck.run(sweep.best)")
@@ -84,26 +82,14 @@ def all_failed(results: Mapping[str, Any]) -> str:
 
 
 def _table(axes: Sequence[str], title: str) -> FittingTable:
-    table = FittingTable(
-        "memory",
-        "time",
-        title=title,
-        min_width=min(len(title), 80),
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-        collapse_padding=True,
-        title_justify="left",
-    )
+    table = quiet_table(title, "memory", "time")
     for heading in _short(axes):
         table.add_column(heading, prose=True)
     return table
 
 
 def _title(results: Mapping[str, Any]) -> str:
-    seeds = len(results["seeds"])
-    spread = f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed"
-    return f"{results['recipe']['name']}: held-out accuracy in %, {spread}"
+    return f"{results['recipe']['name']}: held-out accuracy in %, {spread(len(results['seeds']))}"
 
 
 def _short(axes: Sequence[str]) -> list[str]:
@@ -146,5 +132,6 @@ def _best(results: Mapping[str, Any], role: str) -> str:
     return percent(max(found, key=lambda estimate: float(estimate["mean"]), default=None))
 
 
-def _said(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{option.removeprefix('--')} {value}" for option, value in row["varies"].items())
+def trial_name(varies: Mapping[str, str]) -> str:
+    """What a trial varies, in a line: "objective kd, objective.temperature 4"."""
+    return ", ".join(f"{option.removeprefix('--')} {value}" for option, value in varies.items()) or "as the recipe is"

@@ -22,23 +22,10 @@ def result_table(results: dict[str, Any], title: str | None = None) -> FittingTa
         results: the content of a results.json.
         title: what was judged; by default the recipe's name.
     """
-    title = f"{title or results['recipe']['name']}: accuracy in %, {spread(results)}"
+    title = f"{title or results['recipe']['name']}: accuracy in %, {spread(seeds(results))}"
     captions = [f"{absent['what']}: not measured." for absent in results["not_measured"] if absent["what"] != SCALING]
-    table = FittingTable(
-        "trained in",
-        "weights",
-        "network",
-        title=title,
-        caption=" ".join(captions) or None,
-        min_width=min(len(title), 80),
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-        collapse_padding=True,
-        title_justify="left",
-        caption_justify="left",
-    )
-    sizes = {key(m["dataset"], m["split"]): m["n"] for m in results["measurements"] if m["metric"] == "accuracy"}
+    table = quiet_table(title, "trained in", "weights", "network", caption=" ".join(captions) or None)
+    sizes = set_sizes(results)
     sets = list(results["summary"])
     for heading in ("", "network"):
         table.add_column(heading)
@@ -111,10 +98,35 @@ def _count(number: int) -> str:
     return f"{number / 1e6:.1f} M" if number >= 999_500 else f"{number / 1e3:.0f} k" if number >= 999.5 else str(number)
 
 
-def spread(results: dict[str, Any]) -> str:
+def quiet_table(title: str, *spare: str, caption: str | None = None) -> FittingTable:
+    """A table of figures without edges; ``spare`` are the columns that may be left out, the least needed first."""
+    return FittingTable(
+        *spare,
+        title=title,
+        caption=caption,
+        min_width=min(len(title), 80),
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        collapse_padding=True,
+        title_justify="left",
+        caption_justify="left",
+    )
+
+
+def seeds(results: dict[str, Any]) -> int:
+    """How many seeds there are among the networks of a results.json."""
+    return len({network["seed"] for network in results["networks"]} - {None})
+
+
+def spread(seeds: int) -> str:
     """What the figures of a table are: means with intervals, or single ones."""
-    seeds = len({network["seed"] for network in results["networks"]} - {None})
     return f"mean ± 95 % interval over {seeds} seeds" if seeds > 1 else "one seed" if seeds else "one network"
+
+
+def set_sizes(results: dict[str, Any]) -> dict[str, int]:
+    """The number of pictures of each set of the summary."""
+    return {key(m["dataset"], m["split"]): m["n"] for m in results["measurements"] if m["metric"] == "accuracy"}
 
 
 def set_name(name: str) -> str:

@@ -16,6 +16,7 @@ from limbeck.data import CATALOGUE
 from limbeck.errors import LimbeckError
 from limbeck.options import HELP, Option, change, choose, find, strays, table
 from limbeck.recipes import Recipe
+from limbeck.report.sweep import trial_name
 from limbeck.spec import Spec
 from limbeck.sweeps.settings import Setting, SweepOptions, Value, said, typed
 
@@ -39,9 +40,8 @@ class Trial:
     words: tuple[str, ...] | None
 
     def title(self) -> str:
-        """What it varies, in a line: "objective kd, objective.temperature 4"."""
-        varies = ", ".join(f"{option.removeprefix('--')} {value}" for option, value in self.varies.items())
-        return varies or "as the recipe is"
+        """What it varies, in a line."""
+        return trial_name(self.varies)
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,7 @@ def test_the_teachers_part_alone_is_learned_from(name: str) -> None:
         assert isinstance(objective.of, Taught)
         objective = objective.with_(of=objective.of.with_(labels=0))
     module = setting.build(objective)
+    own = {name: weight.clone() for name, weight in module.named_parameters()}
     parameters = [*setting.student.parameters(), *module.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=3e-3)
     values = []
@@ -118,6 +119,7 @@ def test_the_teachers_part_alone_is_learned_from(name: str) -> None:
         loss.backward()
         optimizer.step()
     assert values[-1] < values[0]
+    assert not own or any(not torch.equal(weight, own[name]) for name, weight in module.named_parameters())
 
 
 @pytest.mark.parametrize("name", NAMES)

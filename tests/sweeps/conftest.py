@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -56,3 +57,23 @@ def refusal(fails: Callable[..., str], brief: Recipe, trained: list[Job]) -> Cal
         return message
 
     return said
+
+
+@pytest.fixture
+def stopped(trained: list[Job], monkeypatch: pytest.MonkeyPatch) -> Callable[[int, type[BaseException]], Any]:
+    """A context in which the training after so many raises an error in place of beginning."""
+
+    @contextlib.contextmanager
+    def after(count: int, error: type[BaseException]) -> Iterator[None]:
+        with monkeypatch.context() as patched:
+            fit = experiment.fit
+
+            def stopping(job: Job) -> nn.Module:
+                if len(trained) == count:
+                    raise error
+                return fit(job)
+
+            patched.setattr(experiment, "fit", stopping)
+            yield
+
+    return after

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from limbeck import experiment
 from limbeck.cli import main
 from limbeck.errors import LimbeckError
 from limbeck.recipes import Recipe
@@ -54,19 +53,11 @@ def test_both_sides_draw_as_often_each_from_what_concerns_it(
 
 
 def test_a_search_that_was_stopped_draws_the_same_again(
-    optuna: Any, brief: Recipe, trained: list[Job], monkeypatch: pytest.MonkeyPatch
+    optuna: Any, brief: Recipe, trained: list[Job], stopped: Any
 ) -> None:
     assert main([*WORDS, "--out", "whole", "--quiet"]) == 0
-    with monkeypatch.context() as patched:
-        fit = experiment.fit
-
-        def stopping(job: Job) -> Any:
-            if len(trained) == 3:
-                raise KeyboardInterrupt
-            return fit(job)
-
-        trained.clear()
-        patched.setattr(experiment, "fit", stopping)
+    trained.clear()
+    with stopped(3, KeyboardInterrupt):
         assert main([*WORDS, "--out", "out", "--quiet"]) == 130
     kept = found()["trials"]
     trained.clear()

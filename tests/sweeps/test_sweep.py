@@ -266,18 +266,9 @@ class TestResuming:
         assert main([*words, "--fresh", "--quiet"]) == 0
         assert len(trained) == 4
 
-    def test_finished_trials_are_kept(self, brief: Recipe, trained: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
-        with monkeypatch.context() as patched:
-            fit = experiment.fit
-
-            def stopping(job: Job) -> Any:
-                if len(trained) == 3:
-                    raise Stopped
-                return fit(job)
-
-            patched.setattr(experiment, "fit", stopping)
-            with pytest.raises(Stopped):
-                swept(brief, objective="kd,dkd")
+    def test_finished_trials_are_kept(self, brief: Recipe, trained: list[Job], stopped: Any) -> None:
+        with stopped(3, Stopped), pytest.raises(Stopped):
+            swept(brief, objective="kd,dkd")
         results = json.loads(Path("out/results.json").read_text())
         assert (results["status"], len(results["trials"])) == ("running", 1)
         trained.clear()
