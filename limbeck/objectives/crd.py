@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import ClassVar, Literal
 
@@ -102,9 +103,7 @@ class ContrastiveMemory(nn.Module):
         self.register_buffer("teacher_bank", torch.empty(len(labels), width).uniform_(-span, span))
         self.register_buffer("log_means", torch.full((2,), math.inf))  # infinite: not estimated yet
         self._index_classes(labels)
-        # A compiled backward pass may compute anew from a bank what it was before its update. Said here and not above
-        # the method, because it takes a second and a half to import the compiler.
-        self.forward = torch.compiler.disable(self.forward)  # type: ignore[method-assign]
+        _keep_out_of_graphs()
 
     def forward(self, student: Tensor, teacher: Tensor, index: Tensor) -> Tensor:
         """The loss of both sides: the student as the anchor, and the teacher.
@@ -176,6 +175,15 @@ class ContrastiveMemory(nn.Module):
         }
         for name, value in indexed.items():
             self.register_buffer(name, value, persistent=False)
+
+
+@functools.cache
+def _keep_out_of_graphs() -> None:
+    """A compiled backward pass may compute anew from a bank what it was before its update.
+
+    Said once the first memory is made and not above the method: it takes a second and a half to import the compiler.
+    """
+    ContrastiveMemory.forward = torch.compiler.disable(ContrastiveMemory.forward)  # type: ignore[method-assign]
 
 
 class CRD(Featured):
