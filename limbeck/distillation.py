@@ -19,6 +19,7 @@ from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.calibration import nll
 from limbeck.evaluation.metrics import accuracy
+from limbeck.models.folding import folded
 from limbeck.objectives import KD, Known, Objective
 from limbeck.teachers import Labelling, Live, Stored
 from limbeck.training import Device, Engine, Job, Train, choose, fit
@@ -90,7 +91,7 @@ def distil(
         title = f"distilling {type(student).__name__}"
         with (console or Console()).bar(title, job.steps_per_epoch * train.epochs) as bar:
             job.progress = bar.update
-            return fit(job)
+            return folded(fit(job))
 
 
 def prepared(

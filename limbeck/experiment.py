@@ -17,6 +17,7 @@ from limbeck.distillation import figures, prepared
 from limbeck.errors import LimbeckError
 from limbeck.models.composed import described
 from limbeck.models.ensemble import Ensemble
+from limbeck.models.folding import folded
 from limbeck.models.model import Model
 from limbeck.models.weights import load_network, save_network
 from limbeck.recipes.catalogue import find
@@ -231,7 +232,7 @@ class Experiment:
             )
             with self.console.bar(label, job.steps_per_epoch * how.train.epochs) as bar:
                 job.progress = bar.update
-                return fit(job)
+                return folded(fit(job))
 
 
 def _refuse_large_batches(recipe: Recipe, pictures: int) -> None:

@@ -40,6 +40,10 @@ class EnsembleModel(Spec):
         """As `Model.build`, for all of them."""
         return Ensemble([member.build(num_classes, statistics) for member in self.members])
 
+    def folded(self) -> EnsembleModel:
+        """As `Model.folded`, for all of them."""
+        return self.with_(members=[member.folded() for member in self.members])
+
     def title(self) -> str:
         """The members as a person reads them."""
         titles = [member.title() for member in self.members]
@@ -59,6 +63,10 @@ class ReusedModel(Spec):
         """As `Model.build`, with fresh weights everywhere, the teacher's part included."""
         student, teacher = (model.build(num_classes, statistics) for model in (self.student, self.teacher))
         return reuse(student, teacher, self.taps, self.shapes, self.factor)
+
+    def folded(self) -> ReusedModel:
+        """As `Model.folded`."""
+        return self.with_(student=self.student.folded(), teacher=self.teacher.folded())
 
     def title(self) -> str:
         """The student's, and that there is more to it."""

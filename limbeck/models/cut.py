@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import fx, nn
 
 from limbeck.errors import LimbeckError
+from limbeck.models.folding import NormedConv
 
 
 class _Whole(fx.Tracer):
@@ -15,7 +16,7 @@ class _Whole(fx.Tracer):
         self._whole = whole
 
     def is_leaf_module(self, module: nn.Module, path: str) -> bool:
-        return path == self._whole or next(module.children(), None) is None
+        return path == self._whole or isinstance(module, NormedConv) or next(module.children(), None) is None
 
 
 def before(network: nn.Module, path: str) -> nn.Module:

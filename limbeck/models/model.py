@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import nn
 
 from limbeck.models.catalogue import build, find
+from limbeck.models.folding import add_norms, foldable
 from limbeck.models.normalised import Normalised
 from limbeck.spec import Spec
 
@@ -21,6 +22,11 @@ class Model(Spec):
     width: float = Field(1.0, gt=0, le=100, description="Multiplies the counts of hidden channels and units.")
     dropout: float | None = Field(
         None, ge=0, lt=1, description="Probability of every dropout layer; none: the network's own."
+    )
+    batch_norm: bool = Field(
+        False,
+        description="Train with batch normalisation behind every convolution, and fold it into them at the end: what "
+        "is kept has none.",
     )
     mean: tuple[float, ...] | None = Field(
         None, description="A channel's mean in [0, 1]; none: the training set's own."
@@ -49,6 +55,11 @@ class Model(Spec):
             )
         if self.dropout is not None and not _can_drop(self.name):
             raise ValueError(f"dropout = {self.dropout} has no effect: {self.name} has no dropout layer; leave it away")
+        if self.batch_norm and not _can_fold(self.name):
+            raise ValueError(
+                f"batch_norm = True would change what {self.name} is: it has normalisation of its own, or convolutions "
+                "without a bias to fold any into; leave it away"
+            )
         return self
 
     def build(self, num_classes: int, statistics: tuple[Sequence[float], Sequence[float]]) -> Normalised:
@@ -63,9 +74,15 @@ class Model(Spec):
         if self.dropout is not None:
             for layer in _dropout_layers(network):
                 layer.p = self.dropout
+        if self.batch_norm:
+            add_norms(network)
         normalised = Normalised(network, mean, std)
         normalised.description = self
         return normalised
+
+    def folded(self) -> Model:
+        """The description of what is kept: without the batch normalisation that was there for training."""
+        return self.with_(batch_norm=False)
 
     def title(self) -> str:
         """The model's name as a person reads it, with its width where that is not 1."""
@@ -75,6 +92,12 @@ class Model(Spec):
 def _dropout_layers(network: nn.Module) -> list[nn.modules.dropout._DropoutNd]:
     kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
     return [layer for layer in network.modules() if isinstance(layer, kinds)]
+
+
+@functools.cache
+def _can_fold(name: str) -> bool:
+    with torch.device("meta"):
+        return foldable(build(name, num_classes=2))
 
 
 @functools.cache

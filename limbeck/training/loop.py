@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from limbeck import files, streams
 from limbeck.data.dataset import Dataset
@@ -22,8 +21,11 @@ from limbeck.data.views import Views, make_views
 from limbeck.errors import LimbeckError, TrainingError
 from limbeck.objectives import Batch, Mixed, Outputs, Tapped, total
 from limbeck.training import checkpoint
+from limbeck.training.averaging import average, has_statistics, settle
 from limbeck.training.device import Engine
 from limbeck.training.optim import Train
+
+_SETTLED_BY = 5_000  # pictures
 
 
 class LabelsViews(Protocol):
@@ -101,7 +103,7 @@ class _Training:
         self.job = job
         self.parameters = [*job.network.parameters(), *job.objective.parameters()]
         self.optimizer = job.train.optimizer.build(self.parameters)
-        self.average = _average(job.network, job.train.ema) if job.train.ema else None
+        self.average = average(job.network, job.train.ema) if job.train.ema else None
         self.names: tuple[str, ...] = ()  # of the objective's terms
         self.student = Tapped(job.network, job.taps)
         self.loss = self._loss
@@ -137,7 +139,21 @@ class _Training:
             step += len(seen)
             speed = (step - first) * job.train.batch_size / (time.monotonic() - began)
             job.progress(step, self._note(tally, speed))
+        self._settle(epoch)
         return self._metrics(torch.cat(tallies), began)
+
+    def _settle(self, epoch: int) -> None:
+        """Gives averaged weights the statistics of some of the epoch's views, where they have need of any."""
+        job = self.job
+        if self.average is None or not has_statistics(job.network):
+            return
+        some = streams.order(job.seed, epoch, len(job.pictures))[:_SETTLED_BY].to(job.engine.device)
+        views = make_views(job.pictures.fetch(some), some, job.views, job.view_seed, epoch)
+        batches = (
+            job.engine.pictures(views[part]) for part in _parts(len(some), -(-len(some) // job.train.batch_size))
+        )
+        with torch.no_grad(), job.engine.precision():
+            settle(self.kept(), batches)
 
     def _mix(self, step: int, views: Tensor, labels: Tensor, part: slice) -> Mixed | None:
         """Mixes the views of a batch, in place, where the job asks for it."""
@@ -301,10 +317,6 @@ class _Shown(NamedTuple):
         """Some of them."""
         mixed = Mixed(self.mixed.labels[where], self.mixed.share) if self.mixed else None
         return _Shown(self.places[where], self.views[where], self.labels[where], _slice(self.taught, where), mixed)
-
-
-def _average(network: nn.Module, decay: float) -> AveragedModel:
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
 def _parts(count: int, parts: int) -> list[slice]:

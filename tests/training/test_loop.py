@@ -261,3 +261,26 @@ def test_the_average_has_averaged_batch_statistics(make: Callable[..., Job], net
     name = "network.features.norm.running_mean"
     assert not torch.equal(averaged[name], last[name])
     assert averaged[name].abs().sum() > 0
+
+
+def test_batch_normalisation_of_averaged_weights_has_the_statistics_of_these_weights(
+    make: Make, network: Callable[..., nn.Module]
+) -> None:
+    """Those that were averaged on the way are of other weights: at this rate they are far off."""
+    train = Train(epochs=3, batch_size=30, optimizer=SGD(lr=0.5), ema=0.98)
+    job = make(train=train, views=Views(crop=2, flip=False))
+    job.network = network("wrn_16_1")
+    kept = fit(job)
+    index = streams.order(job.seed, 2, len(job.pictures))
+    views = make_views(job.pictures.fetch(index), index, job.views, job.view_seed, 2)
+    first = next(module for module in kept.modules() if isinstance(module, nn.BatchNorm2d))
+    seen: list[Tensor] = []
+    with first.register_forward_pre_hook(lambda module, given: seen.append(given[0])), torch.no_grad():
+        for part in views.split(30):
+            kept(part.float() / 255)
+    means = torch.stack([maps.mean((0, 2, 3)) for maps in seen]).mean(0)
+    spreads = torch.stack([maps.var((0, 2, 3)) for maps in seen]).mean(0)
+    assert torch.allclose(first.running_mean, means, atol=1e-5)
+    assert torch.allclose(first.running_var, spreads, rtol=1e-4)
+    assert not any(module.training for module in kept.modules())
+    assert first.momentum == 0.1
