@@ -21,7 +21,8 @@ usage: limbeck COMMAND [OPTIONS]
                         path/to/recipe.py (default: digits, offline, a minute)
   sweep [RECIPE]        many variants of a recipe, compared on held-out pictures:
                         limbeck sweep digits --objective kd,dkd
-  evaluate RUN|FILE     judge the networks of a run, or of a weights file
+  evaluate RUN|FILE     judge the networks of a run, of a weights file, or any
+                        network of yours
   check FILE.py:LOSS    examine a distillation loss of your own: what is wrong
                         with it, why, and how to mend it
   recipes [RECIPE]      the recipes, what each is for, its time and results
@@ -61,13 +62,21 @@ trials; ranges are typed so: --train.optimizer.lr 1e-4..1e-2
 Example: limbeck sweep digits --objective kd,dkd --objective.temperature 2,4
 """,
     "evaluate": """\
-usage: limbeck evaluate RUN|FILE [OPTIONS]
+usage: limbeck evaluate RUN|FILE|NETWORK [OPTIONS]
 
-Judges what is already trained: all the networks of a run's folder, or the one
-of a weights.safetensors. Accuracy, calibration, agreement with the teacher; the
-file of --json has also confusions, reliability and regressions by picture.
+Judges what is already trained: all the networks of a run's folder, the one of a
+weights.safetensors, or someone else's. Accuracy, calibration, agreement with
+the teacher; the file of --json has also confusions, reliability and regressions
+by picture. --corruptions and --cost measure more.
+
+NETWORK takes float pictures in [0, 1] (B, 3, H, W) and answers with logits:
+  path/to/file.py:FUNCTION   what the function returns, called without arguments
+  FILE.pt2, FILE.pt          an exported program, TorchScript
+  torchvision/NAME, timm/NAME, with --weights FILE
+Its code is run: name only what you trust. It needs --data.
 
 Example: limbeck evaluate runs/my-run --data cifar10 --json figures.json
+Example: limbeck evaluate net.py:make --data cifar10 --teacher big.py:make
 """,
     "check": """\
 usage: limbeck check FILE.py:LOSS|MODULE:LOSS...
@@ -183,7 +192,8 @@ def _run(words: list[str]) -> int:
 
     result = experiment.run(recipe, run.out, run.fresh, console)
     console.show(report.result_table(result.results))
-    console.show("\n".join([*report.remarks(result.results), report.verdict(result.results)]))
+    sentences = [*report.remarks(result.results), report.verdict(result.results), report.cost_sentence(result.results)]
+    console.show("\n".join(filter(None, sentences)))
     console.show(f"All of it is in {result.folder}")
     return 0
 
@@ -207,19 +217,33 @@ def _sweep(words: list[str]) -> int:
 
 
 def _evaluate(words: list[str]) -> int:
-    from limbeck import files, judging, options, report
+    from limbeck import evaluating, files, options, report
+    from limbeck.models.sources import Source
     from limbeck.training import choose
 
-    path, asked = options.parse_evaluate(words, _HELP["evaluate"])
+    what, asked = options.parse_evaluate(words, _HELP["evaluate"])
     console = Console(quiet=asked.quiet)
     engine = choose(asked.device)
     for reason in engine.reasons:
         console.say(reason)
-    results = judging.evaluate(path, asked.data, asked.split, engine=engine, console=console)
-    for table in (report.result_table(results, str(path)), *report.metrics_tables(results)):
+    results = evaluating.evaluate(
+        what,
+        asked.data,
+        asked.split,
+        engine=engine,
+        console=console,
+        teacher=asked.teacher,
+        corruptions=asked.corruptions,
+        cost=asked.cost,
+    )
+    tables = [*report.metrics_tables(results), *report.corruption_tables(results, results["details"])]
+    for table in (report.result_table(results, what.name if isinstance(what, Source) else str(what)), *tables):
         console.show(table)
         console.show("")
-    for remark in (*report.metrics_notes(results), *report.remarks(results)):
+    for table in report.cost_tables(results):
+        console.show(table)
+    notes = (*report.metrics_notes(results), *report.shift_lines(results), *report.cost_notes(results))
+    for remark in (*notes, *report.remarks(results)):
         console.show(remark)
     if asked.json_ is not None:
         files.write_json(asked.json_, results)

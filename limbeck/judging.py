@@ -1,27 +1,25 @@
-"""Networks judged on sets of pictures: the last stage of a run, and `limbeck evaluate`."""
+"""Networks judged on sets of pictures: the last stage of a run, and the same worked out again."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from limbeck import data, files, portraits, trained
+from limbeck import costing, data, files, portraits, robustness, trained
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
-from limbeck.evaluation.assessment import Answers, Assessment, Who, assess
-from limbeck.evaluation.calibration import fit_temperature
-from limbeck.evaluation.results import ONE_TEACHER, SCHEMA, key, named
+from limbeck.evaluation.assessment import Answers, Assessment, Corrupted, Who, assess, of_one_seed
+from limbeck.evaluation.results import SCHEMA
+from limbeck.evaluation.shift import shifts
 from limbeck.recipes.recipe import Recipe
 from limbeck.runs import RunFolder
-from limbeck.trained import Trained, answers_file, keep_answers, kept_answers
+from limbeck.trained import answers_file, keep_answers, kept_answers
 from limbeck.training import Engine
 
 Split = Literal["test", "train"]
@@ -68,7 +66,7 @@ def conclude(
         engine, console: device and precision, and where progress goes.
         brief: accuracy and nll are enough, as they are for a sweep; there are no details then.
     """
-    sets, not_measured = _sets(tests, "test", engine, console)
+    sets, not_measured = load_sets(tests, "test", engine, console)
     if len(held_out):
         sets = {(recipe.data.name, "holdout"): held_out, **sets}
     weights = trained.planned(recipe, folder).finished()
@@ -88,56 +86,14 @@ def conclude(
 
     whose = {"recipe": {"name": recipe.name, "digest": recipe.digest()}}
     drawn = portraits.of_run(recipe, folder, networks)
-    found = assess(_asked(networks, sets, answers), brief=brief)
-    return _concluded(found, drawn, networks, sets, not_measured, whose)
-
-
-def evaluate(
-    path: Path, names: Sequence[str] = (), split: Split = "test", *, engine: Engine, console: Console
-) -> dict[str, Any]:
-    """Judges what is already trained: all the networks of a run, or the one of a weights file.
-
-    Looks at test sets are logged in the run.
-
-    Args:
-        path: a run's folder, or a weights.safetensors.
-        names: data sets; by default those that the run names, or the one that the file's network was trained on.
-        split: of each data set.
-        engine: device and precision.
-        console: where progress goes.
-
-    Returns:
-        the keys of results.json, ``recipe`` excepted, and as ``details`` those of details.json.
-
-    Raises:
-        LimbeckError: there is no network at ``path``, or a data set cannot be had or has other classes.
-    """
-    found = trained.of_run(path) if path.is_dir() else trained.of_file(path)
-    names = tuple(names) or found.tests
-    if not names:
-        raise LimbeckError(f"{path} does not say what it was trained on. Type --data with the name of a data set.")
-    sets, not_measured = _sets(names, split, engine, console)
-    for classes in {saved.classes for saved in found.networks.values()}:
-        for pictures in sets.values():
-            trained.refuse_other_classes(path, classes, pictures)
-    if not sets:
-        raise LimbeckError("\n".join(absent["why"] for absent in not_measured))
-    networks = {who: engine.place(saved.network) for who, saved in found.networks.items()}
-    rows = {who: portraits.training_rows(found.folder, *who) for who in networks}
-    drawn = [
-        portraits.portrait(*who, saved.model.title(), saved.network, rows[who]) for who, saved in found.networks.items()
-    ]
-
-    def answers(judged: Judged) -> Tensor:
-        if found.folder is not None:
-            found.folder.note_evaluation(judged.role, judged.seed, judged.dataset, judged.split)
-        return predict(judged.network, judged.pictures, engine)
-
-    busy = f"another process is working in {path}. Wait until it has ended."
-    with files.locked(path / "lock", busy) if found.folder is not None else contextlib.nullcontext():
-        assessment = assess(_asked(networks, sets, answers), _temperatures(found))
-    results, details = _concluded(assessment, drawn, networks, sets, not_measured)
-    return {**results, "details": details}
+    corrupted: Corrupted = {}
+    if recipe.protocol.corruptions and not brief:
+        kept = {who: (folder.network(*who), digest(weights[who])) for who in of_one_seed(networks)}
+        corrupted, absent = robustness.of_first_seed(networks, (tests[0], "test"), sets, engine, console, folder, kept)
+        not_measured += absent
+    found = assess(asked(networks, sets, answers), corrupted=corrupted, brief=brief)
+    cost, absent = (None, []) if brief else costing.cost_of(networks, held_out.image_shape, engine, costing.AT_THE_END)
+    return concluded(found, drawn, networks, sets, [*not_measured, *absent], cost, whose)
 
 
 def reassess(path: Path) -> Conclusion:
@@ -147,23 +103,29 @@ def reassess(path: Path) -> Conclusion:
         path: the run's folder.
 
     Returns:
-        ``measurements``, ``summary`` and ``not_measured`` of results.json (but not the sets that could not be had), and
-        all of details.json but ``recipe``.
+        ``measurements``, ``summary``, ``cost``, ``shift`` and ``not_measured`` of results.json (but not what could not
+        be had), and all of details.json but ``recipe``. Cost is taken from results.json as it stands, corruptions from
+        what the run keeps of them.
 
     Raises:
         LimbeckError: it is no run's folder, or has no answers.
     """
     plan = trained.read_plan(path)
     stamps = {who: files.digest(file) for who, file in plan.finished().items() if file.exists()}
+    sets = [(plan.data, "holdout"), *((name, "test") for name in plan.tests)]
+    places = [(who, plan.folder.network(*who), each) for each in sets for who in plan.everybody()]
 
     def kept() -> Iterator[Answers]:
-        for dataset, split in [(plan.data, "holdout"), *((name, "test") for name in plan.tests)]:
-            for who in plan.everybody():
-                file = answers_file(plan.folder.network(*who), dataset, split)
-                if found := kept_answers(file, stamps.get(who)):
-                    yield Answers(*who, dataset, split, *found)
+        for who, home, each in places:
+            if found := kept_answers(answers_file(home, *each), stamps.get(who)):
+                yield Answers(*who, *each, *found)
 
-    found = assess(kept())
+    corrupted = {
+        (*who, *each): accuracy
+        for who, home, each in places
+        if (accuracy := robustness.kept_corruptions(robustness.figures_file(home, *each), stamps.get(who)))
+    }
+    found = assess(kept(), corrupted=corrupted)
     if not found.measurements:
         raise LimbeckError(
             f"{path} has no answers of its networks. Remove its results.json, if there is one, and type "
@@ -171,22 +133,17 @@ def reassess(path: Path) -> Conclusion:
         )
     judged = {m["dataset"]: None for m in found.measurements}
     names = {name: data.CATALOGUE[name].classes for name in judged if name in data.CATALOGUE}
-    results = {"measurements": found.measurements, "summary": found.summary, "not_measured": found.not_measured}
+    results = {
+        "measurements": found.measurements,
+        "summary": found.summary,
+        "cost": plan.folder.read_results().get("cost") if plan.folder.results.exists() else None,
+        "shift": shifts(found.measurements),
+        "not_measured": found.not_measured,
+    }
     return Conclusion(results, _details(found, names))
 
 
-def _temperatures(found: Trained) -> dict[Who, float | None]:
-    """The temperature of each network whose answers on its run's held-out split are kept beside it."""
-    temperatures = {}
-    for who, home in found.homes.items():
-        file = answers_file(home, found.data or "", "holdout")
-        kept = kept_answers(file, files.digest(found.weights[who])) if file.exists() else None
-        if kept and (kept[1] >= 0).any():
-            temperatures[who] = fit_temperature(*kept)
-    return temperatures
-
-
-def _sets(
+def load_sets(
     names: Sequence[str], split: Split, engine: Engine, console: Console
 ) -> tuple[dict[tuple[str, str], Dataset], list[dict[str, str]]]:
     """The sets that can be had, on the engine's device, and what is not measured because the others cannot."""
@@ -200,7 +157,7 @@ def _sets(
     return sets, not_measured
 
 
-def _asked(networks: Networks, sets: Sets, answers: Callable[[Judged], Tensor]) -> Iterator[Answers]:
+def asked(networks: Networks, sets: Sets, answers: Callable[[Judged], Tensor]) -> Iterator[Answers]:
     """What every network says of every set."""
     for (dataset, split), pictures in sets.items():
         for (role, seed), network in networks.items():
@@ -208,12 +165,13 @@ def _asked(networks: Networks, sets: Sets, answers: Callable[[Judged], Tensor]) 
             yield Answers(role, seed, dataset, split, logits, pictures.labels)
 
 
-def _concluded(
+def concluded(
     found: Assessment,
     drawn: Sequence[Mapping[str, Any]],
     networks: Networks,
     sets: Sets,
     not_measured: Sequence[Mapping[str, str]],
+    cost: Mapping[str, Any] | None,
     whose: Mapping[str, Any] | None = None,
 ) -> Conclusion:
     """The keys of results.json and of details.json, ``recipe`` from ``whose``."""
@@ -224,8 +182,10 @@ def _concluded(
         "networks": drawn,
         "measurements": found.measurements,
         "summary": found.summary,
+        "cost": cost,
+        "shift": shifts(found.measurements),
         "not_measured": [*not_measured, *found.not_measured],
-        "notes": [*_notes(networks), *_guessing(found, sets)],
+        "notes": [*portraits.notes(networks), *portraits.guessing(found.measurements, sets)],
     }
     return Conclusion(results, _details(found, {name: each.classes for (name, _), each in sets.items()}, whose))
 
@@ -235,32 +195,3 @@ def _details(
 ) -> dict[str, Any]:
     names = {dataset: list(some) for dataset, some in classes.items()}
     return {"schema": SCHEMA, **(whose or {}), "classes": names, "entries": found.details}
-
-
-def _notes(networks: Networks) -> list[str]:
-    """What a reader of the results has to know of the networks."""
-    notes = [ONE_TEACHER] if ("teacher", None) in networks else []
-    sizes = {role: f"{portraits.size(network):,}" for (role, _), network in networks.items()}
-    alone, distilled = sizes.get("alone"), sizes.get("distilled")
-    if alone and distilled and alone != distilled:
-        notes.append(
-            f"The distilled student has {distilled} parameters, the student alone {alone}: its method makes another "
-            "network of it."
-        )
-    return notes
-
-
-def _guessing(found: Assessment, sets: Sets) -> list[str]:
-    """A sentence for each set of pictures by which networks cannot be told from guessing."""
-    notes = []
-    for (dataset, split), pictures in sets.items():
-        classes = len(pictures.classes)
-        who = [
-            named(figure["role"], figure["seed"])
-            for figure in found.measurements
-            if (figure["dataset"], figure["split"], figure["metric"]) == (dataset, split, "accuracy")
-            and figure["value"] < (1 + 3 * math.sqrt((classes - 1) / figure["n"])) / classes
-        ]
-        if who:
-            notes.append(f"On {key(dataset, split)} this cannot be told from guessing: {', '.join(who)}.")
-    return notes

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import inspect
 import linecache
 import sys
 import traceback
 import uuid
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
 
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, nearest
 from limbeck.spec import Spec
 
 
@@ -66,6 +69,53 @@ def line(error: BaseException, files: Collection[str]) -> tuple[str, int] | None
 def said(error: BaseException) -> str:
     """An exception's kind and the first line of its message."""
     return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
+
+
+def run_file(path: Path, purpose: str, advice: str) -> ModuleType:
+    """Runs a Python file, which may import what lies beside it, and gives what it defines.
+
+    Args:
+        path: the file.
+        purpose: what it is run for, as the module is called: "checks".
+        advice: the end of the message where there is no such file.
+
+    Raises:
+        LimbeckError: there is no such file, or it cannot be run.
+    """
+    if not path.is_file():
+        others = [str(other) for other in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        near = nearest(str(path), others)
+        hint = f" Did you mean {near}?" if near else ""
+        raise LimbeckError(f"file {path} does not exist.{hint} {advice}")
+    spec = importlib.util.spec_from_file_location(f"limbeck_{purpose}_{path.stem}", path.resolve())
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look there
+    with running(str(path), path), beside(path.resolve().parent):
+        spec.loader.exec_module(module)
+    return module
+
+
+@contextlib.contextmanager
+def beside(folder: Path) -> Iterator[None]:
+    """Lets a file import what lies in that folder."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(str(folder))
+
+
+@contextlib.contextmanager
+def running(name: str, path: Path | None) -> Iterator[None]:
+    """Turns whatever code of that name raises, its own end included, into a `LimbeckError` with the file's line."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        place = line(error, {str(path.resolve())}) if path else None
+        where = f", line {place[1]}," if place else ""
+        raise LimbeckError(f"{name}{where} cannot be run: {type(error).__name__}: {error}") from error
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from torch import nn
 from limbeck import data
 from limbeck.console import Console, FittingTable, duration, size
 from limbeck.evaluation import predict
+from limbeck.evaluation.corruptions import KINDS_AND_SEVERITIES, corrupted_set
 from limbeck.experiment import Experiment
 from limbeck.models.ensemble import Ensemble
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
@@ -22,6 +23,7 @@ from limbeck.training import choose
 
 _ENOUGH_SECONDS = 0.5
 _HARMLESS_RATE = 1e-6
+_CORRUPTED = 500  # pictures to be timed with
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class _Planner:
         self.judged_on = len(self.held_out) + sum(
             data.CATALOGUE[name].counts.get("test", 0) for name in recipe.data.test_sets()
         )
+        first = data.CATALOGUE[recipe.data.test_sets()[0]].counts.get("test", 0)
+        self.corrupted = len(KINDS_AND_SEVERITIES) * first if recipe.protocol.corruptions else 0
         self.kept = self.largest_checkpoint = 0
 
     def work(self) -> None:
@@ -100,6 +104,8 @@ class _Planner:
         teacher = self.teacher(listened_to, "teacher", self.judged_on) if listened_to else None
         for role, how in students.items():
             self.training(how, f"student {role}", teacher if how.teacher else None, seeds, self.judged_on)
+        if self.corrupted:
+            self.stages.append(Stage("corrupted pictures, made", "", self.corrupted, 1, 1, self.corruption_speed()))
 
     def teacher(self, how: Teacher, title: str, judged_on: int) -> nn.Module:
         """Measures a teacher's own training, and its teacher's; returns a network that labels views."""
@@ -122,7 +128,10 @@ class _Planner:
         else:
             self.stages.append(Stage(title, name, pictures, epochs, seeds, *first))
         judged = len(self.held_out) * epochs + judged_on
-        self.stages.append(Stage(f"{title}, evaluated", name, judged, 1, seeds, self.evaluation_speed(network)))
+        speed = self.evaluation_speed(network)
+        self.stages.append(Stage(f"{title}, evaluated", name, judged, 1, seeds, speed))
+        if judged_on and self.corrupted:
+            self.stages.append(Stage(f"{title}, corrupted pictures", name, self.corrupted, 1, 1, speed))
         classes = len(self.pictures.classes)
         weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
         tables = epochs * pictures * 2 * classes if later else 0
@@ -167,6 +176,15 @@ class _Planner:
         began = time.perf_counter()
         predict(network, some, self.experiment.engine).sum().item()
         return len(some) / (time.perf_counter() - began)
+
+    def corruption_speed(self) -> float:
+        """Pictures a second that are corrupted, over all kinds, at the middle severity."""
+        some = self.pictures.subset(torch.arange(min(len(self.pictures), _CORRUPTED)))
+        kinds = [kind for kind, severity in KINDS_AND_SEVERITIES if severity == 3]
+        began = time.perf_counter()
+        for kind in kinds:
+            corrupted_set(some, kind, 3).images.sum().item()
+        return len(kinds) * len(some) / (time.perf_counter() - began)
 
     def disk(self) -> int:
         """Bytes at the most: what is kept, the stored answers, and the largest checkpoint beside its successor."""

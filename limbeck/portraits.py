@@ -1,8 +1,9 @@
-"""What results.json says of networks beside what they are worth: what they are, and what their training took."""
+"""What results.json says of networks beside what they are worth: what they are, what their training took, notes."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from torch import nn
 
 from limbeck import own
+from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.assessment import Who
+from limbeck.evaluation.results import ONE_TEACHER, Measurement, key, named
 from limbeck.models.composed import described
 from limbeck.recipes.recipe import Recipe, Weights
 from limbeck.runs import RunFolder
@@ -85,3 +88,32 @@ def portrait(
 def size(network: nn.Module) -> int:
     """The number of parameters."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def notes(networks: Mapping[Who, nn.Module]) -> list[str]:
+    """What a reader of the results has to know of the networks."""
+    said = [ONE_TEACHER] if ("teacher", None) in networks else []
+    sizes = {role: f"{size(network):,}" for (role, _), network in networks.items()}
+    alone, distilled = sizes.get("alone"), sizes.get("distilled")
+    if alone and distilled and alone != distilled:
+        said.append(
+            f"The distilled student has {distilled} parameters, the student alone {alone}: its method makes another "
+            "network of it."
+        )
+    return said
+
+
+def guessing(measurements: Sequence[Measurement], sets: Mapping[tuple[str, str], Dataset]) -> list[str]:
+    """A sentence for each set of pictures by which networks cannot be told from guessing."""
+    notes = []
+    for (dataset, split), pictures in sets.items():
+        classes = len(pictures.classes)
+        who = [
+            named(figure["role"], figure["seed"])
+            for figure in measurements
+            if (figure["dataset"], figure["split"], figure["metric"]) == (dataset, split, "accuracy")
+            and figure["value"] < (1 + 3 * math.sqrt((classes - 1) / figure["n"])) / classes
+        ]
+        if who:
+            notes.append(f"On {key(dataset, split)} this cannot be told from guessing: {', '.join(who)}.")
+    return notes

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from limbeck import files, own
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.assessment import Who
-from limbeck.models.weights import Saved, load_network
+from limbeck.models.sources import Source
+from limbeck.models.weights import load_network
 from limbeck.recipes.recipe import Recipe, Weights
 from limbeck.runs import RunFolder
 
@@ -49,24 +50,38 @@ class Planned(NamedTuple):
         return {who: path for who, path in paths.items() if path.exists() or path == self.teacher}
 
 
+class Known(NamedTuple):
+    """A network that is there to be judged, and what is known of it.
+
+    Attributes:
+        network: on the CPU.
+        title: what tables call it.
+        classes: the names of its classes, where it says so.
+        weights: its file, where limbeck wrote it.
+        home: the folder of that file's network, where its answers are kept.
+        data: the data set that it was trained on, where it says so.
+    """
+
+    network: nn.Module
+    title: str
+    classes: tuple[str, ...] | None = None
+    weights: Path | None = None
+    home: Path | None = None
+    data: str | None = None
+
+
 class Trained(NamedTuple):
     """Networks that are there to be judged.
 
     Attributes:
         networks: by role and seed.
-        weights: the file of each.
-        homes: the folder of each, where its answers are kept.
-        data: the data set that they were trained on, where that is known.
         tests: the names of the test sets that go with them.
         folder: of the run that they belong to.
     """
 
-    networks: dict[Who, Saved]
-    weights: dict[Who, Path]
-    homes: dict[Who, Path]
-    data: str | None
-    tests: tuple[str, ...]
-    folder: RunFolder | None
+    networks: dict[Who, Known]
+    tests: tuple[str, ...] = ()
+    folder: RunFolder | None = None
 
 
 def planned(recipe: Recipe, folder: RunFolder) -> Planned:
@@ -101,8 +116,8 @@ def of_file(path: Path) -> Trained:
     Raises:
         LimbeckError: it is none.
     """
-    saved, who = load_network(path), ("network", None)
-    return Trained({who: saved}, {who: path}, {who: path.parent}, saved.data, (saved.data,) if saved.data else (), None)
+    known = _known(path, path.parent)
+    return Trained({("network", None): known}, (known.data,) if known.data else ())
 
 
 def of_run(path: Path) -> Trained:
@@ -116,10 +131,41 @@ def of_run(path: Path) -> Trained:
     if not weights:
         raise LimbeckError(f"{path} has no finished network. Type `limbeck run {path}/recipe.json --out {path}` first.")
     for who, file in weights.items():
-        networks[who] = load_network(file)
+        networks[who] = _known(file, plan.folder.network(*who))._replace(data=plan.data)
         plan.folder.check(file)
-    homes = {who: plan.folder.network(*who) for who in weights}
-    return Trained(networks, weights, homes, plan.data, plan.tests, plan.folder)
+    return Trained(networks, plan.tests, plan.folder)
+
+
+def of_source(source: Source, classes: int) -> Trained:
+    """Someone else's network, which is not tried yet; a library's gets so many classes.
+
+    Raises:
+        LimbeckError: as `Source.build` raises it; or it would have random weights.
+    """
+    network = source.build(classes)
+    if source.weightless:
+        raise LimbeckError(
+            f"{source.name} has random weights: there is nothing to judge. Type --weights FILE with a state dictionary "
+            "of what is judged; or give a path/to/file.py:FUNCTION that loads them, which is the way for a --teacher."
+        )
+    return Trained({("network", None): Known(network, source.title())})
+
+
+def teacher_of(found: Trained, name: str) -> Known:
+    """The teacher of a run, or the one network that there is.
+
+    Raises:
+        LimbeckError: the run has no teacher.
+    """
+    who: Who = ("teacher", None) if found.folder else ("network", None)
+    if who not in found.networks:
+        raise LimbeckError(f"--teacher {name}: this run has no teacher. Give the weights file of one of its networks.")
+    return found.networks[who]
+
+
+def _known(weights: Path, home: Path) -> Known:
+    saved = load_network(weights)
+    return Known(saved.network, saved.model.title(), saved.classes, weights, home, saved.data)
 
 
 def answers_file(home: Path, dataset: str, split: str) -> Path:

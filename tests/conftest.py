@@ -16,12 +16,23 @@ from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import CATALOGUE, Dataset, Entry, digits
 from limbeck.data.views import Views
+from limbeck.evaluation import cost
+from limbeck.evaluation.cost import Cost
 from limbeck.models.model import Model
 from limbeck.objectives import KD
 from limbeck.recipes import Data, Protocol, Recipe, Training
 from limbeck.training import SGD, Device, Engine, Schedule, Train, choose
 
 COUNTS = {"train": 120, "test": 40}
+
+
+COST = Cost(1000, 2000, 4000, 0.5, 0.75, 1000.0, 256, None, 5)
+
+
+@pytest.fixture(autouse=True)
+def costs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every network costs the same, and nobody waits for a stopwatch; `limbeck.evaluation.cost` has its own tests."""
+    monkeypatch.setattr(cost, "costs", lambda networks, *rest, **more: dict.fromkeys(networks, COST))
 
 
 @functools.cache

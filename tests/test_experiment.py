@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import limbeck
-from limbeck import data, experiment, judging, recipes, report
+from limbeck import data, evaluating, experiment, recipes, report
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
@@ -354,7 +354,7 @@ def test_several_teachers_answer_together(tiny: Recipe) -> None:
         torch.testing.assert_close(together.network(images), torch.stack(said).mean(dim=0))
     assert result.results["networks"][0]["model"] == "3 of alexnet_cifar x0.0625"
     assert "teacher" in result.results["summary"]["few"]["accuracy"]
-    evaluated = judging.evaluate(result.folder, engine=choose(recipe.device), console=QUIET)
+    evaluated = evaluating.evaluate(result.folder, engine=choose(recipe.device), console=QUIET)
     assert evaluated["measurements"] == [row for row in result.results["measurements"] if row["split"] == "test"]
 
 

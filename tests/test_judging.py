@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from limbeck import data, experiment, judging
+from limbeck import data, evaluating, experiment, judging
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import Dataset
@@ -36,7 +36,7 @@ def finished(tiny: Recipe) -> Path:
 def test_a_run_is_judged_as_it_was_at_its_end_and_each_look_is_logged(finished: Path, engine: Engine) -> None:
     results = read_json(finished / "results.json")
     before = (finished / "evaluations.jsonl").read_text().splitlines()
-    again = judging.evaluate(finished, engine=engine, console=QUIET)
+    again = evaluating.evaluate(finished, engine=engine, console=QUIET)
     assert again["measurements"] == [m for m in results["measurements"] if m["split"] == "test"]
     assert again["summary"] == {"few": results["summary"]["few"]}
     assert again["networks"] == results["networks"]
@@ -47,24 +47,24 @@ def test_a_run_is_judged_as_it_was_at_its_end_and_each_look_is_logged(finished: 
 def test_a_run_that_has_not_ended_is_judged_as_far_as_it_is(finished: Path, engine: Engine) -> None:
     (finished / "results.json").unlink()
     (finished / "seed1" / "distilled" / "weights.safetensors").unlink()
-    again = judging.evaluate(finished, engine=engine, console=QUIET)
+    again = evaluating.evaluate(finished, engine=engine, console=QUIET)
     assert again["summary"]["few"]["accuracy"]["gain"]["n"] == 1
     for path in finished.rglob("weights.safetensors"):
         path.unlink()
     with pytest.raises(
         LimbeckError, match=r"^out has no finished network\. Type `limbeck run out/recipe.json --out out` first\.$"
     ):
-        judging.evaluate(finished, engine=engine, console=QUIET)
+        evaluating.evaluate(finished, engine=engine, console=QUIET)
 
 
 def test_another_data_set_and_split(finished: Path, engine: Engine) -> None:
-    again = judging.evaluate(finished, ["digits"], "train", engine=engine, console=QUIET)
+    again = evaluating.evaluate(finished, ["digits"], "train", engine=engine, console=QUIET)
     assert list(again["summary"]) == ["digits/train"]
     assert {m["n"] for m in again["measurements"] if m["metric"] != "agreement_on_mistakes"} == {1437}
 
 
 def test_a_weights_file(finished: Path, engine: Engine) -> None:
-    again = judging.evaluate(WEIGHTS, engine=engine, console=QUIET)
+    again = evaluating.evaluate(WEIGHTS, engine=engine, console=QUIET)
     of_the_run = read_json(finished / "results.json")["measurements"]
     expected = {
         m["metric"]: m["value"] for m in of_the_run if (m["role"], m["seed"], m["split"]) == ("distilled", 0, "test")
@@ -78,7 +78,7 @@ def test_a_weights_file(finished: Path, engine: Engine) -> None:
 
 def test_a_weights_file_on_its_own_is_not_scaled(finished: Path, engine: Engine) -> None:
     shutil.copy(WEIGHTS, "alone.safetensors")
-    again = judging.evaluate(Path("alone.safetensors"), engine=engine, console=QUIET)
+    again = evaluating.evaluate(Path("alone.safetensors"), engine=engine, console=QUIET)
     assert again["not_measured"] == [
         {"what": SCALING, "why": "There are no answers on a held-out split to fit it on: network."}
     ]
@@ -87,7 +87,7 @@ def test_a_weights_file_on_its_own_is_not_scaled(finished: Path, engine: Engine)
 
 def test_details_are_those_of_the_run(finished: Path, engine: Engine) -> None:
     details = read_json(finished / "details.json")
-    again = judging.evaluate(finished, engine=engine, console=QUIET)["details"]
+    again = evaluating.evaluate(finished, engine=engine, console=QUIET)["details"]
     assert again["entries"] == [entry for entry in details["entries"] if entry["split"] == "test"]
     assert again["classes"] == {"few": list("0123456789")}
 
@@ -100,7 +100,8 @@ def test_everything_can_be_worked_out_again_from_the_answers_alone(
     before = len(splits_read)
     again = judging.reassess(finished)
     assert {**results, **again.results} == results
-    assert again.results.keys() == {"measurements", "summary", "not_measured"}
+    assert again.results.keys() == {"measurements", "summary", "cost", "shift", "not_measured"}
+    assert again.results["cost"] is not None
     assert {"recipe": details["recipe"], **again.details} == details
     for path in finished.rglob("weights.safetensors"):
         path.unlink()
@@ -156,11 +157,11 @@ def test_a_set_that_cannot_be_had_is_not_measured(
 
     far = data.Entry("far", "pictures elsewhere", data.CATALOGUE["few"].classes, {"test": 1}, 0, offline)
     monkeypatch.setitem(data.CATALOGUE, "far", far)
-    again = judging.evaluate(finished, ["few", "far"], engine=engine, console=QUIET)
+    again = evaluating.evaluate(finished, ["few", "far"], engine=engine, console=QUIET)
     assert again["not_measured"] == [{"what": "far", "why": "far cannot be had. Tried: the network"}]
     assert list(again["summary"]) == ["few"]
     with pytest.raises(LimbeckError, match=r"^far cannot be had"):
-        judging.evaluate(finished, ["far"], engine=engine, console=QUIET)
+        evaluating.evaluate(finished, ["far"], engine=engine, console=QUIET)
 
 
 def test_a_run_whose_objective_is_defined_elsewhere(finished: Path, engine: Engine) -> None:
@@ -169,7 +170,7 @@ def test_a_run_whose_objective_is_defined_elsewhere(finished: Path, engine: Engi
     path.write_text(before.replace('"name": "kd"', '"name": "defined_in_a_file_that_is_gone"'))
     changed = path.read_text()
     assert changed != before
-    assert judging.evaluate(finished, engine=engine, console=QUIET)["summary"]["few"]["accuracy"]["gain"]["n"] == 2
+    assert evaluating.evaluate(finished, engine=engine, console=QUIET)["summary"]["few"]["accuracy"]["gain"]["n"] == 2
     assert path.read_text() == changed
 
 
@@ -179,7 +180,7 @@ def test_an_altered_network_is_refused(finished: Path, engine: Engine) -> None:
     content[-1] ^= 1
     weights.write_bytes(content)
     with pytest.raises(LimbeckError, match="was altered since this run first had it"):
-        judging.evaluate(finished, engine=engine, console=QUIET)
+        evaluating.evaluate(finished, engine=engine, console=QUIET)
 
 
 def test_answers_of_other_weights_are_not_believed(tiny: Recipe, finished: Path) -> None:
@@ -198,12 +199,12 @@ def test_the_teacher_of_a_run_may_lie_elsewhere(tiny: Recipe, finished: Path, en
     teacher = finished / "teacher" / "weights.safetensors"
     recipe = tiny.with_(teacher=Weights(path=teacher), protocol=tiny.protocol.with_(seeds=(0,)))
     experiment.run(recipe, Path("second"), console=QUIET)
-    again = judging.evaluate(Path("second"), engine=engine, console=QUIET)
+    again = evaluating.evaluate(Path("second"), engine=engine, console=QUIET)
     assert [network["role"] for network in again["networks"]] == ["teacher", "alone", "distilled"]
     assert again["notes"][0] == ONE_TEACHER
     teacher.unlink()
     with pytest.raises(LimbeckError, match=r"^weights file .*weights\.safetensors does not exist"):
-        judging.evaluate(Path("second"), engine=engine, console=QUIET)
+        evaluating.evaluate(Path("second"), engine=engine, console=QUIET)
 
 
 @pytest.mark.parametrize(("right", "remarked"), [(13, True), (30, False)])
@@ -213,8 +214,8 @@ def test_a_network_that_guesses_is_remarked_upon(
     """Of 100 pictures of 10 classes, guessing gets 10 right, 19 at the most."""
     pictures = Dataset("few", tuple("0123456789"), torch.zeros(100, 4, 4, 3, dtype=torch.uint8), torch.arange(100) % 10)
     answers = torch.nn.functional.one_hot((pictures.labels + (torch.arange(100) >= right)) % 10, 10).float()
-    monkeypatch.setattr(judging, "predict", lambda *_: answers)
-    monkeypatch.setattr(judging.data, "load", lambda *_: pictures)
-    found = judging.evaluate(WEIGHTS, ["few"], engine=engine, console=QUIET)
+    monkeypatch.setattr(evaluating, "predict", lambda *_: answers)
+    monkeypatch.setattr(data, "load", lambda *_: pictures)
+    found = evaluating.evaluate(WEIGHTS, ["few"], engine=engine, console=QUIET)
     wanted = "On few this cannot be told from guessing: network."
     assert found["notes"] == ([wanted] if remarked else [])

@@ -172,6 +172,16 @@ def test_teachers_of_teachers_and_finished_ones(tiny: Recipe, tmp_path: Path) ->
     assert "student distilled, answers stored" in titles
 
 
+def test_corrupted_pictures_are_planned_for(tiny: Recipe, tmp_path: Path) -> None:
+    stages = planned(tiny.with_(protocol=tiny.protocol.with_(corruptions=True)), tmp_path / "plan").stages
+    added = [(stage.title, stage.pictures, stage.times) for stage in stages if "corrupted" in stage.title]
+    assert added == [
+        *((f"{who}, corrupted pictures", 75 * 40, 1) for who in ("teacher", "student alone", "student distilled")),
+        ("corrupted pictures, made", 75 * 40, 1),
+    ]
+    assert 100 < stages[-1].speed < 1e6
+
+
 def test_mistakes_are_found_as_in_a_run(tiny: Recipe, tmp_path: Path) -> None:
     with pytest.raises(LimbeckError, match=r"train\.batch_size = 89 is larger than the training set of 88"):
         plan(tiny.with_(train=tiny.train.with_(batch_size=89)), QUIET)

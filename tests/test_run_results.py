@@ -33,7 +33,8 @@ def test_it_holds_the_documented_keys_and_figures_that_can_be_worked_out_again(
     results = json.loads((result.folder / "results.json").read_text())
     assert results == result.results
     assert list(results) == [
-        *("schema", "status", "recipe", "networks", "measurements", "summary", "not_measured", "notes")
+        *("schema", "status", "recipe", "networks", "measurements", "summary", "cost", "shift"),
+        *("not_measured", "notes"),
     ]
     assert (results["schema"], results["status"]) == (1, "complete")
     assert results["recipe"] == {"name": "tiny", "digest": tiny.digest()}

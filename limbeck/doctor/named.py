@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import importlib.util
 import inspect
-import sys
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from limbeck.errors import LimbeckError, nearest, unknown
+from limbeck import own
+from limbeck.errors import LimbeckError, unknown
 from limbeck.objectives import Batch, Featured, Outputs, Taught, total
 
 _EXAMPLE = "Type `limbeck check path/to/file.py:loss` or `limbeck check package.module:loss`."
@@ -33,26 +30,26 @@ def find(name: str) -> Callable[..., Any]:
     where, _, wanted = name.rpartition(":") if ":" in name and not name.endswith(".py") else (name, "", "")
     if not where:
         raise LimbeckError(f"{name!r} names no file or module before the colon. {_EXAMPLE}")
-    module = _from_file(Path(where)) if where.endswith(".py") else _imported(where)
-    own = {
+    module = own.run_file(Path(where), "checks", _EXAMPLE) if where.endswith(".py") else _imported(where)
+    here = {
         key: value
         for key, value in vars(module).items()
         if not key.startswith("_") and callable(value) and getattr(value, "__module__", "") == module.__name__
     }
     if not wanted:
-        functions = [key for key, value in own.items() if inspect.isfunction(value)]
+        functions = [key for key, value in here.items() if inspect.isfunction(value)]
         if len(functions) != 1:
             many = f"has {len(functions)} public functions: {', '.join(functions)}" if functions else "has no function"
             raise LimbeckError(f"{where} {many}. Type `limbeck check {where}:NAME` to say which is the loss.")
         wanted = functions[0]
     if not hasattr(module, wanted):
         others = [key for key, value in vars(module).items() if not key.startswith("_") and inspect.isfunction(value)]
-        raise unknown(f"name in {where}:", wanted, own or others)
+        raise unknown(f"name in {where}:", wanted, here or others)
     loss = getattr(module, wanted)
     if not callable(loss):
         raise LimbeckError(
             f"{name} is {type(loss).__name__}, which cannot be called. It must be a function of (student logits, "
-            f"teacher logits[, labels]). Functions there: {', '.join(own) or 'none'}."
+            f"teacher logits[, labels]). Functions there: {', '.join(here) or 'none'}."
         )
     return _made(loss, name) if inspect.isclass(loss) else loss  # type: ignore[no-any-return]
 
@@ -69,7 +66,7 @@ def _made(kind: type, name: str) -> Callable[..., Any]:
             f"{name} is a class that needs {', '.join(rest)}. Put `loss = {kind.__name__}(...)` into the file and "
             "check that name."
         )
-    with _blaming(name, None):
+    with own.running(name, None):
         made = kind(**options)
     if isinstance(made, Taught):
         return _on_logits(made, name)
@@ -101,23 +98,8 @@ def _required(parameter: inspect.Parameter) -> bool:
     return parameter.default is parameter.empty and not varies
 
 
-def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        others = [str(other) for other in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        near = nearest(str(path), others)
-        hint = f" Did you mean {near}?" if near else ""
-        raise LimbeckError(f"file {path} does not exist.{hint} {_EXAMPLE}")
-    spec = importlib.util.spec_from_file_location(f"limbeck checks {path.stem}", path.resolve())
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look there
-    with _blaming(str(path), path), _beside(path.resolve().parent):
-        spec.loader.exec_module(module)
-    return module
-
-
 def _imported(name: str) -> ModuleType:
-    with _beside(Path.cwd()):
+    with own.beside(Path.cwd()):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
@@ -126,26 +108,3 @@ def _imported(name: str) -> ModuleType:
             raise LimbeckError(f"module {name} cannot be imported: {error}. Install what it needs.") from error
         except Exception as error:
             raise LimbeckError(f"module {name} cannot be imported: {type(error).__name__}: {error}") from error
-
-
-@contextlib.contextmanager
-def _beside(folder: Path) -> Iterator[None]:
-    """Lets a file import what lies beside it."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):
-            sys.path.remove(str(folder))
-
-
-@contextlib.contextmanager
-def _blaming(name: str, path: Path | None) -> Iterator[None]:
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        lines = [
-            f.lineno for f in traceback.extract_tb(error.__traceback__) if path and f.filename == str(path.resolve())
-        ]
-        where = f", line {lines[-1]}," if lines else ""
-        raise LimbeckError(f"{name}{where} cannot be run: {type(error).__name__}: {error}") from error

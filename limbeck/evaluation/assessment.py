@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from torch import Tensor
 
 from limbeck.evaluation.calibration import fit_temperature, reliability
+from limbeck.evaluation.corruptions.summary import CorruptionAccuracy
 from limbeck.evaluation.fidelity import changes
 from limbeck.evaluation.metrics import class_accuracy, confusion, correct
 from limbeck.evaluation.results import Measurement, key, measure, named, summarise
@@ -16,6 +17,9 @@ from limbeck.evaluation.results import Measurement, key, measure, named, summari
 SCALING = "temperature scaling"
 Who = tuple[str, int | None]
 """A network: its role ("teacher", "alone", "distilled"; "network" where it is no part of a run) and its seed."""
+Corrupted = Mapping[tuple[str, int | None, str, str], CorruptionAccuracy]
+"""What networks get right of corrupted pictures, by role, seed, data set and split."""
+T = TypeVar("T")
 
 
 class Answers(NamedTuple):
@@ -39,7 +43,10 @@ class Assessment(NamedTuple):
 
 
 def assess(
-    answers: Iterable[Answers], temperatures: Mapping[Who, float | None] | None = None, brief: bool = False
+    answers: Iterable[Answers],
+    temperatures: Mapping[Who, float | None] | None = None,
+    corrupted: Corrupted | None = None,
+    brief: bool = False,
 ) -> Assessment:
     """Works out every figure of networks from their answers alone; equal answers give equal figures.
 
@@ -48,6 +55,7 @@ def assess(
             before its students', and those on the held-out split, which temperatures are fitted on, before all others.
         temperatures: of networks whose answers on the held-out split are not among these; None for one that is never
             wrong there.
+        corrupted: of the networks that were asked about corrupted copies of some of these pictures.
         brief: accuracy and nll alone, no temperatures and no details.
     """
     temperatures = dict(temperatures or {})
@@ -71,14 +79,29 @@ def assess(
         fitted = temperatures.get((role, seed))
         temperature = None if split == "holdout" else fitted  # nothing is told of the pictures that it was fitted on
         where: dict[str, Any] = {"role": role, "seed": seed, "dataset": dataset, "split": split}
-        measurements += measure(logits, labels, **where, teacher=theirs, temperature=temperature, brief=brief)
+        worn = (corrupted or {}).get((role, seed, dataset, split))
+        measurements += measure(
+            logits,
+            labels,
+            **where,
+            teacher=theirs,
+            temperature=temperature,
+            corrupted=worn.mean if worn else None,
+            brief=brief,
+        )
         right[key(dataset, split), role, seed] = correct(logits, labels).numpy().astype(int)
         if not brief:
-            details.append({**where, **_details(given, theirs, fitted, temperature)})
+            details.append({**where, **_details(given, theirs, fitted, temperature, worn)})
     not_measured = [{"what": name, "why": "None of its pictures has a label."} for name in unlabelled]
     if not brief:
         not_measured += _unscaled(judged, temperatures)
     return Assessment(measurements, summarise(measurements, right), not_measured, details)
+
+
+def of_one_seed(networks: Mapping[Who, T]) -> dict[Who, T]:
+    """Those that stand for all of them where measuring takes long: the first seed's, and those that have no seed."""
+    first = next((seed for _, seed in networks if seed is not None), None)
+    return {(role, seed): network for (role, seed), network in networks.items() if seed in (None, first)}
 
 
 def _unscaled(judged: Iterable[Who], temperatures: Mapping[Who, float | None]) -> list[dict[str, str]]:
@@ -92,7 +115,13 @@ def _unscaled(judged: Iterable[Who], temperatures: Mapping[Who, float | None]) -
     return [{"what": SCALING, "why": f"{why}: {', '.join(who)}."} for why, who in reasons if who]
 
 
-def _details(given: Answers, theirs: Tensor | None, fitted: float | None, temperature: float | None) -> dict[str, Any]:
+def _details(
+    given: Answers,
+    theirs: Tensor | None,
+    fitted: float | None,
+    temperature: float | None,
+    worn: CorruptionAccuracy | None,
+) -> dict[str, Any]:
     """What one network's answers come to beside its measurements; ``temperature`` is None where it is not applied."""
     logits, labels = given.logits, given.labels
     told: dict[str, Any] = {"regressions": None, "gains": None}
@@ -107,6 +136,7 @@ def _details(given: Answers, theirs: Tensor | None, fitted: float | None, temper
         "reliability": _bins(logits, labels),
         "reliability_scaled": None if temperature is None else _bins(logits.cpu().double() / temperature, labels),
         **told,
+        "corruptions": None if worn is None else worn._asdict(),
     }
 
 

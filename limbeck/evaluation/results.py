@@ -9,6 +9,10 @@ The keys of results.json:
                   training, bytes beyond what was held before it; null where that was not measured
     measurements  [{role, seed, dataset, split, metric, value, n}]; n pictures
     summary       {dataset: {metric: {role: {mean, ci95, n}, gain: {mean, ci95, n, method, sample_ci95}}}}; n seeds
+    cost          null, or {device, precision, networks: [{role, seed, and `limbeck.evaluation.cost.Cost`}]}: of the
+                  teacher, the first seed's distilled student, and the one alone where it is another network
+    shift         [{role, seed, original, shifted, value, low, high, expected, residual, residual_low, residual_high,
+                  why}]: for each pair of test sets that `limbeck.evaluation.shift` has a line for
     not_measured  [{what, why}]
     notes         what a reader has to know
 
@@ -16,6 +20,10 @@ A held-out split is the dataset "<name>/holdout". ci95 is the half-width of the 
 one seed. The seed of the teacher is null: one teacher serves all seeds. sample_ci95, of accuracy alone, is the
 half-width that comes from the test pictures being a sample. The gain is distilled minus alone for every metric: below 0
 it is the better where less is better. Pictures without a label do not count.
+
+In shift, original and shifted are data sets; value is the accuracy on the latter, low and high the ends of its 95 %
+Wilson interval; expected is what the line gives, residual what there is beyond it (effective robustness), with the ends
+of its interval. The last four are null where the line says nothing, and why says so; else why is null.
 
 The metrics, fractions from 0 to 1 where nothing else is said:
 
@@ -31,6 +39,8 @@ The metrics, fractions from 0 to 1 where nothing else is said:
     agreement              pictures on which a student answers as the teacher does
     kl                     mean KL(teacher || student) at T = 1, nats; less is closer
     agreement_on_mistakes  agreement on the n pictures that the teacher has wrong
+    corruption_accuracy    mean accuracy on 75 corrupted copies of the n pictures (15 kinds, 5 severities each); of the
+                           teacher and the first seed's students, and only where it was asked for
 
 A sweep measures accuracy and nll alone. The keys of details.json, which stands beside results.json and holds what is
 not one number:
@@ -38,7 +48,7 @@ not one number:
     schema, recipe  as above
     classes         {dataset: the names of its classes, in the order of everything by class}
     entries         [{role, seed, dataset, split, temperature, class_accuracy, confusion, reliability,
-                    reliability_scaled, regressions, gains}], one for each network and set of pictures
+                    reliability_scaled, regressions, gains, corruptions}], one for each network and set of pictures
 
 temperature is the network's, fitted on the held-out split; null without one, or where it has all of that right.
 class_accuracy is null for a
@@ -46,7 +56,8 @@ class without pictures. confusion has a row for each label and a column for each
 confidence, accuracy} of the 15 bins, null in empty ones; reliability_scaled is null where the scaled metrics are not
 there. regressions are the pictures that the teacher has right and the student wrong, gains the other way round:
 {by_class: counts by label, pictures: places in the set, from 0}; null for what has no teacher. Places in a held-out
-split count the held-out pictures alone, in their order.
+split count the held-out pictures alone, in their order. corruptions is null where they were not asked for, else
+{severities: {kind: accuracies at severity 1 to 5}, kinds: {kind: mean}, families: {family: mean}, mean}.
 """
 
 from __future__ import annotations
@@ -105,6 +116,7 @@ def measure(
     split: str,
     teacher: Tensor | None = None,
     temperature: float | None = None,
+    corrupted: float | None = None,
     brief: bool = False,
 ) -> list[Measurement]:
     """All the metrics of one network's answers on one set of pictures.
@@ -116,6 +128,7 @@ def measure(
         dataset, split: of the pictures.
         teacher: (N, C), its logits for the same pictures; without them there is nothing about fidelity.
         temperature: of the network, fitted on other pictures; without it there is nothing scaled.
+        corrupted: its mean accuracy on corrupted copies of these pictures.
         brief: accuracy and nll alone.
 
     Raises:
@@ -134,6 +147,7 @@ def measure(
         if theirs is not None:
             values |= {"agreement": agreement(logits, theirs), "kl": kl(logits, theirs)}
             values["agreement_on_mistakes"] = agreement_on_mistakes(logits, theirs, labels)
+        values["corruption_accuracy"] = corrupted
     pictures = dict.fromkeys(values, len(labels))
     if theirs is not None:
         pictures["agreement_on_mistakes"] = mistakes(theirs, labels)

@@ -13,14 +13,16 @@ from pydantic import Field
 
 from limbeck import files, recipes
 from limbeck.errors import LimbeckError, nearest
+from limbeck.models.sources import FORMS, Source, is_source
 from limbeck.options.arguments import HELP, change, read, strays
 from limbeck.options.choices import choose
 from limbeck.options.manual import manual
 from limbeck.recipes import Recipe, Teachers, Training, Weights
-from limbeck.spec import Spec
+from limbeck.spec import Spec, SpecError
 from limbeck.training import Device
 
 _A_FILE = "FOLDER/weights.safetensors"
+_NAMES = f"Names are {FORMS}."
 T = TypeVar("T", bound=Spec)
 
 
@@ -43,9 +45,29 @@ class EvaluateOptions(Spec):
         (), description="Data sets; by default the run's, or what the file's network learned."
     )
     split: Literal["test", "train"] = Field("test", description="Split of each data set.")
+    corruptions: bool = Field(
+        False,
+        description="Also judge the teacher and the first seed's students on 75 corrupted copies of the first data "
+        "set (noise, blur, weather, digital); of 10,000 pictures, 10 to 20 minutes a network on a CPU.",
+    )
+    cost: bool = Field(
+        False, description="Also measure latency, throughput and memory on this device; 5 seconds a network."
+    )
     json_: Path | None = Field(
         None, description="Also write every figure to this file; keys as in results.json, with details."
     )
+    teacher: str | None = Field(
+        None,
+        description="Compare with this one, where there is no teacher yet: a run (its teacher), a weights file, or a "
+        "network's name. A name's code is run.",
+    )
+    weights: Path | None = Field(
+        None, description="For a network's name: its state dictionary, as safetensors or as torch.save writes it."
+    )
+    mean: tuple[float, ...] | None = Field(
+        None, description="For a network's name: a channel's mean in [0, 1]; none: pictures as they are; timm: its own."
+    )
+    std: tuple[float, ...] | None = Field(None, description="For a network's name: a channel's deviation.")
     quiet: bool = Field(False, description="Show nothing but the result.")
     device: Device = Device()
 
@@ -107,17 +129,29 @@ def apply(
     return recipe, own
 
 
-def parse_evaluate(words: Sequence[str], head: str) -> tuple[Path, EvaluateOptions]:
-    """The run or weights file, which is there, and the options of `limbeck evaluate`; raises as `parse_run` does."""
+def parse_evaluate(words: Sequence[str], head: str) -> tuple[Path | Source, EvaluateOptions]:
+    """What is judged, and the options of `limbeck evaluate`; raises as `parse_run` does.
+
+    A run or a weights file is there; of a network's name it is not known yet.
+    """
     (options,), paths = _parsed([EvaluateOptions()], words, head)
     if len(paths) != 1:
         what = f"which one of {', '.join(paths)}" if paths else "which run's folder, or which weights file"
         raise LimbeckError(f"{what}? Type it first: limbeck evaluate runs/RUN, or limbeck evaluate {_A_FILE}")
-    path = Path(paths[0])
-    _refuse_what_is_not_trained(path)
     if options.json_ is not None:
         refuse_unwritable(options.json_)
-    return path, options
+    if options.teacher is not None and not is_source(options.teacher):
+        _refuse_what_is_not_trained(Path(options.teacher))
+    if is_source(paths[0]) and not Path(paths[0]).is_dir():
+        try:
+            return Source(name=paths[0], weights=options.weights, mean=options.mean, std=options.std), options
+        except SpecError as error:
+            raise LimbeckError("\n".join(f"{paths[0]}: {fault.said}." for fault in error.faults)) from error
+    for name in ("weights", "mean", "std"):
+        if getattr(options, name) is not None:
+            raise LimbeckError(f"--{name} is for a network's name, and {paths[0]} is none: it brings its own. {_NAMES}")
+    _refuse_what_is_not_trained(Path(paths[0]))
+    return Path(paths[0]), options
 
 
 def parse_summary(words: Sequence[str], head: str) -> tuple[list[str], SummaryOptions]:
@@ -199,9 +233,13 @@ def _refuse_what_is_not_trained(path: Path) -> None:
         then = f"There is {runs[near]}." if near else "`limbeck run` makes a run, in the folder runs."
         raise LimbeckError(f"{path} does not exist. Give the folder of a run, or a weights file ({_A_FILE}). {then}")
     if path.suffix == ".py" or path.name == "recipe.json":
+        function = f" Of a file with a network of your own, give {path}:FUNCTION." if path.suffix == ".py" else ""
         raise LimbeckError(
             f"{path} is a recipe, not something trained. Type `limbeck run {path}` to train it, then "
-            "`limbeck evaluate` with the run's folder."
+            f"`limbeck evaluate` with the run's folder.{function}"
         )
     if path.is_file() and path.suffix != ".safetensors":
-        raise LimbeckError(f"{path} is no weights file: those end in .safetensors. Give one, or the folder of a run.")
+        raise LimbeckError(
+            f"{path} is no weights file: those end in .safetensors. Give one, the folder of a run, or a network's "
+            f"name. {_NAMES}"
+        )

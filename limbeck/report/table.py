@@ -42,7 +42,7 @@ def result_table(results: dict[str, Any], title: str | None = None) -> FittingTa
         table.add_row(
             role,
             portraits[0]["model"],
-            _count(portraits[0]["parameters"]),
+            count(portraits[0]["parameters"]),
             *(percent(results["summary"][name]["accuracy"].get(role)) for name in sets),
             duration(seconds) if seconds else "",
         )
@@ -93,7 +93,7 @@ def remarks(results: dict[str, Any]) -> list[str]:
     return [note for note in results["notes"] if note != ONE_TEACHER]
 
 
-def _count(number: int) -> str:
+def count(number: int) -> str:
     """A number of parameters as a person says it: "57.0 M", "967 k"."""
     return f"{number / 1e6:.1f} M" if number >= 999_500 else f"{number / 1e3:.0f} k" if number >= 999.5 else str(number)
 

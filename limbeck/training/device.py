@@ -51,6 +51,10 @@ class Engine:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast)
 
+    def dtype(self) -> str:
+        """In what networks compute, as `Device.precision` calls it: "fp32" or "bf16"."""
+        return "fp32" if self.autocast is None else "bf16"
+
     def generators(self) -> list[torch.device]:
         """The accelerators whose random state a detour must leave alone, beside the CPU's."""
         return [self.device] if self.device.type == "cuda" else []

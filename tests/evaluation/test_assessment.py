@@ -84,7 +84,7 @@ def test_details_are_of_the_same_pictures() -> None:
     entry = entry_of(found, "distilled", 0, "test")
     assert list(entry) == [
         *("role", "seed", "dataset", "split", "temperature", "class_accuracy", "confusion"),
-        *("reliability", "reliability_scaled", "regressions", "gains"),
+        *("reliability", "reliability_scaled", "regressions", "gains", "corruptions"),
     ]
     lost, won = entry["regressions"], entry["gains"]
     difference = accuracy(ours.logits, ours.labels) - accuracy(theirs.logits, theirs.labels)

@@ -8,7 +8,8 @@ import math
 import pytest
 
 from limbeck.errors import LimbeckError
-from limbeck.evaluation.shift import CIFAR10_1, Line, Share, effective_robustness, outside, wilson
+from limbeck.evaluation.results import Measurement
+from limbeck.evaluation.shift import CIFAR10_1, Line, Share, effective_robustness, outside, shifts, wilson
 
 HALF = Line("old", "new", 0.5, 0.25, 0.6, 0.9, 0.01, 5)
 
@@ -94,3 +95,33 @@ class TestEffectiveRobustness:
         found = effective_robustness(Share(80, 100), Share(70, 100), HALF)
         assert found is not None
         assert set(json.loads(json.dumps(found._asdict()))) == {"expected", "residual", "low", "high"}
+
+
+class TestOfRuns:
+    @staticmethod
+    def measured(role: str, seed: int | None, dataset: str, right: int, n: int, split: str = "test") -> Measurement:
+        return Measurement(role=role, seed=seed, dataset=dataset, split=split, metric="accuracy", value=right / n, n=n)
+
+    def test_every_network_that_was_measured_on_both(self) -> None:
+        measurements = [
+            *(self.measured(role, seed, "cifar10", 9000, 10_000) for role, seed in (("teacher", None), ("alone", 1))),
+            self.measured("teacher", None, "cifar10_1", 1640, 2000),
+            self.measured("distilled", 1, "cifar10_1", 1640, 2000),
+            self.measured("alone", 1, "cifar10_1", 1, 2000, split="holdout"),
+        ]
+        (entry,) = shifts(measurements)
+        sure, above = wilson(Share(1640, 2000)), effective_robustness(Share(9000, 10_000), Share(1640, 2000))
+        assert above is not None
+        assert entry == {
+            **{"role": "teacher", "seed": None, "original": "cifar10", "shifted": "cifar10_1"},
+            **{"value": 0.82, "low": sure.low, "high": sure.high},
+            **{"expected": above.expected, "residual": above.residual},
+            **{"residual_low": above.low, "residual_high": above.high, "why": None},
+        }
+
+    def test_where_the_line_says_nothing(self) -> None:
+        sets = [("cifar10", 4584, 10_000), ("cifar10_1", 776, 2000)]
+        (entry,) = shifts([self.measured("alone", 0, *each) for each in sets])
+        assert entry["value"] == 0.388
+        assert {entry[name] for name in ("expected", "residual", "residual_low", "residual_high")} == {None}
+        assert entry["why"] == outside(Share(4584, 10_000))

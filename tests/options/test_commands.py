@@ -9,6 +9,7 @@ import pytest
 from plain import PLAIN
 
 from limbeck.errors import LimbeckError
+from limbeck.models.sources import Source
 from limbeck.objectives import CrossEntropy
 from limbeck.options import EvaluateOptions, RunOptions, describe, parse_evaluate, parse_run, sketch
 from limbeck.recipes import Weights
@@ -100,10 +101,31 @@ class TestWhatIsEvaluated:
 
     def test_what_is_not_trained(self, run_folder: Path) -> None:
         Path("own.py").touch()
-        Path("model.pt").touch()
+        Path("model.pth").touch()
         assert self.refusal("runs/x/recipe.json").startswith("runs/x/recipe.json is a recipe, not something trained.")
-        assert self.refusal("own.py").startswith("own.py is a recipe, not something trained. Type `limbeck run own.py`")
-        assert self.refusal("model.pt").startswith("model.pt is no weights file: those end in .safetensors.")
+        said = self.refusal("own.py")
+        assert said.startswith("own.py is a recipe, not something trained. Type `limbeck run own.py`")
+        assert said.endswith("Of a file with a network of your own, give own.py:FUNCTION.")
+        said = self.refusal("model.pth")
+        assert said.startswith("model.pth is no weights file: those end in .safetensors. Give one, the folder of a run")
+        assert said.endswith("(TorchScript), torchvision/NAME or timm/NAME.")
+
+    def test_a_network_by_its_name(self, weights: str) -> None:
+        words = ["own.py:network", "--weights", "state.pt", "--mean", ".5", ".5", ".5", "--std", "1", "1", "1"]
+        source, asked = parse_evaluate([*words, "--teacher", weights], "")
+        assert source == Source(name="own.py:network", weights=Path("state.pt"), mean=(0.5,) * 3, std=(1.0,) * 3)
+        assert asked.teacher == weights
+        assert (
+            self.refusal("timm/resnet18", "--mean", "0", "0", "0")
+            == "timm/resnet18: mean and std belong together; give both, or none."
+        )
+        assert (
+            self.refusal("model.pt2", "--weights", "x.pt")
+            == "model.pt2: such a file has its weights in it; leave weights away."
+        )
+        said = self.refusal(weights, "--std", "1", "1", "1")
+        assert said.startswith(f"--std is for a network's name, and {weights} is none: it brings its own. Names are ")
+        assert self.refusal("own.py:network", "--teacher", "nowhere").startswith("nowhere does not exist. Give the ")
 
     def test_figures_that_could_not_be_written(self, weights: str) -> None:
         assert self.refusal(weights, "--json", "runs") == "--json runs: this is a folder. Type --json runs/figures.json"

@@ -6,7 +6,16 @@ drawn by a procedure**: the release's photographs of frost are not ours to give 
 networks measured here, and only roughly with published ones; on frost, and in every mean that contains it, not at all.
 """
 
-from limbeck.evaluation.corruptions.catalogue import KINDS, SEVERITIES, corrupted, corrupted_set
-from limbeck.evaluation.corruptions.summary import CorruptionAccuracy, mean_corruption_accuracy
+from limbeck.evaluation.corruptions.catalogue import KINDS, KINDS_AND_SEVERITIES, SEVERITIES, corrupted, corrupted_set
+from limbeck.evaluation.corruptions.summary import CorruptionAccuracy, averaged, mean_corruption_accuracy
 
-__all__ = ["KINDS", "SEVERITIES", "CorruptionAccuracy", "corrupted", "corrupted_set", "mean_corruption_accuracy"]
+__all__ = [
+    "KINDS",
+    "KINDS_AND_SEVERITIES",
+    "SEVERITIES",
+    "CorruptionAccuracy",
+    "averaged",
+    "corrupted",
+    "corrupted_set",
+    "mean_corruption_accuracy",
+]

@@ -30,6 +30,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     family: tuple(corruption.__name__ for corruption in corruptions) for family, corruptions in _FAMILIES.items()
 }
 """The fifteen kinds by family, named as in CIFAR-10-C."""
+KINDS_AND_SEVERITIES = tuple((kind, severity) for kind in _CORRUPTIONS for severity in SEVERITIES)
+"""All 75 of them, kind by kind, from the least severity to the most."""
 
 
 def corrupted(pictures: Tensor, index: Tensor, kind: str, severity: int, seed: int = 0) -> Tensor:

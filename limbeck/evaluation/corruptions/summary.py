@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
@@ -58,13 +58,24 @@ def mean_corruption_accuracy(answers: Mapping[tuple[str, int], Tensor], labels: 
             raise LimbeckError(f"{kind} has no answers at severity {missing}: measure all five, or none.")
         if there:
             severities[kind] = [_accuracy(answers[kind, severity], labels) for severity in SEVERITIES]
-    kinds = {kind: fmean(values) for kind, values in severities.items()}
+    return averaged(severities)
+
+
+def averaged(severities: Mapping[str, Sequence[float]]) -> CorruptionAccuracy:
+    """The means of accuracies.
+
+    Args:
+        severities: kind -> the accuracy at severity 1 to 5, for as many kinds as there are.
+    """
+    names = [kind for family in KINDS.values() for kind in family]
+    there = {kind: list(severities[kind]) for kind in names if kind in severities}
+    kinds = {kind: fmean(values) for kind, values in there.items()}
     families = {
         family: fmean(kinds[kind] for kind in members)
         for family, members in KINDS.items()
         if all(kind in kinds for kind in members)
     }
-    return CorruptionAccuracy(severities, kinds, families, fmean(kinds.values()) if len(kinds) == len(names) else None)
+    return CorruptionAccuracy(there, kinds, families, fmean(kinds.values()) if len(kinds) == len(names) else None)
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> float:

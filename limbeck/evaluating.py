@@ -1,0 +1,168 @@
+"""What is trained already, judged: a run's networks, a weights file, or someone else's network."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from limbeck import costing, data, files, judging, portraits, robustness, trained
+from limbeck.console import Console
+from limbeck.data import Dataset
+from limbeck.errors import LimbeckError
+from limbeck.evaluation import predict
+from limbeck.evaluation.assessment import Corrupted, Who, assess
+from limbeck.evaluation.calibration import fit_temperature
+from limbeck.judging import Judged, Split
+from limbeck.models.sources import Source, is_source, refuse_what_does_not_answer
+from limbeck.trained import Known, Trained, answers_file, kept_answers
+from limbeck.training import Engine
+
+_TRIED_ON = 3  # pictures; more than the one that an example often has
+
+
+def evaluate(
+    what: str | Path | Source,
+    names: Sequence[str] = (),
+    split: Split = "test",
+    *,
+    engine: Engine,
+    console: Console,
+    teacher: str | Path | Source | None = None,
+    corruptions: bool = False,
+    cost: bool = False,
+) -> dict[str, Any]:
+    """Judges what is already trained: all the networks of a run, the one of a weights file, or someone else's.
+
+    Looks at test sets are logged in the run.
+
+    Args:
+        what: a run's folder, a weights.safetensors, or the name of a network, as `limbeck.models.sources` has them,
+            whose code is then run.
+        names: data sets; by default those that the run names, or the one that the file's network was trained on.
+        split: of each data set.
+        engine: device and precision.
+        console: where progress goes.
+        teacher: what the networks are compared with, where there is no teacher among them: a run's teacher, a weights
+            file, or the name of a network.
+        corruptions: whether the first seed's networks are asked about corrupted copies of the first data set, too. What
+            a run has of it is kept in its folder, and not asked twice.
+        cost: whether it is measured what these networks cost.
+
+    Returns:
+        the keys of results.json, ``recipe`` excepted, and as ``details`` those of details.json.
+
+    Raises:
+        LimbeckError: there is no such network, a data set cannot be had, or a network does not answer with its classes.
+    """
+    found = _trained(what)
+    names = tuple(names) or (found.tests if found else ())
+    if not names:
+        why = f"{what} does not say what it was trained on." if found else f"On which pictures is {_name(what)} judged?"
+        raise LimbeckError(f"{why} Type --data with the name of a data set; `limbeck data list` shows them.")
+    classes = data.status(names[0]).classes
+    found = found or trained.of_source(_source(what), classes)
+    if teacher is not None:
+        if ("teacher", None) in found.networks:
+            raise LimbeckError(f"{what} has a teacher of its own. Leave --teacher away.")
+        theirs = _trained(teacher) or trained.of_source(_source(teacher), classes)
+        known = trained.teacher_of(theirs, _name(teacher))
+        found = found._replace(networks={("teacher", None): known, **found.networks})
+    sets, not_measured = judging.load_sets(names, split, engine, console)
+    if not sets:
+        raise LimbeckError("\n".join(absent["why"] for absent in not_measured))
+    networks = {who: engine.place(known.network) for who, known in found.networks.items()}
+    notes = [note for known in found.networks.values() for note in _fits(known, list(sets.values()), engine)]
+    drawn = [
+        portraits.portrait(*who, known.title, known.network, portraits.training_rows(found.folder, *who))
+        for who, known in found.networks.items()
+    ]
+
+    def answers(judged: Judged) -> Tensor:
+        if found.folder is not None:
+            found.folder.note_evaluation(judged.role, judged.seed, judged.dataset, judged.split)
+        return predict(judged.network, judged.pictures, engine)
+
+    corrupted: Corrupted = {}
+    with _alone_in(found):
+        if corruptions:
+            asked, kept = (names[0], split), _inside(found)
+            corrupted, absent = robustness.of_first_seed(networks, asked, sets, engine, console, found.folder, kept)
+            not_measured += absent
+        assessment = assess(judging.asked(networks, sets, answers), _temperatures(found), corrupted)
+    measured = None
+    if cost:
+        measured, absent = costing.cost_of(networks, next(iter(sets.values())).image_shape, engine, costing.IN_FULL)
+        not_measured += absent
+    results, details = judging.concluded(assessment, drawn, networks, sets, not_measured, measured)
+    return {**results, "notes": [*results["notes"], *notes], "details": details}
+
+
+def _name(what: str | Path | Source) -> str:
+    return what.name if isinstance(what, Source) else str(what)
+
+
+def _source(what: str | Path | Source) -> Source:
+    return what if isinstance(what, Source) else Source(name=str(what))
+
+
+def _trained(what: str | Path | Source) -> Trained | None:
+    """The networks of a run or of a weights file; None for what is someone else's."""
+    if isinstance(what, Source) or (is_source(str(what)) and not Path(what).is_dir()):
+        return None
+    path = Path(what)
+    return trained.of_run(path) if path.is_dir() else trained.of_file(path)
+
+
+def _fits(known: Known, sets: Sequence[Dataset], engine: Engine) -> list[str]:
+    """Refuses a network that does not speak of the classes of these pictures; what is to be noted of the others."""
+    notes: dict[str, None] = {}
+    for pictures in sets:
+        if known.classes is not None and known.weights is not None:
+            trained.refuse_other_classes(known.weights, known.classes, pictures)
+            continue
+        some = engine.pictures(pictures.fetch(torch.arange(min(_TRIED_ON, len(pictures)))).permute(0, 3, 1, 2))
+        with engine.precision():
+            classes = (pictures.name, len(pictures.classes))
+            note = refuse_what_does_not_answer(known.title, known.network, some, classes)
+        notes |= {note: None} if note else {}
+    return list(notes)
+
+
+def _homes(found: Trained) -> dict[Who, tuple[Path, str]]:
+    """The folder of each network that limbeck wrote, and the digest of its weights."""
+    return {
+        who: (known.home, files.digest(known.weights))
+        for who, known in found.networks.items()
+        if known.home is not None and known.weights is not None
+    }
+
+
+def _inside(found: Trained) -> dict[Who, tuple[Path, str]]:
+    """The same of those that lie in the run which is judged, where there is one."""
+    if found.folder is None:
+        return {}
+    return {who: place for who, place in _homes(found).items() if place[0].is_relative_to(found.folder.path)}
+
+
+def _alone_in(found: Trained) -> contextlib.AbstractContextManager[None]:
+    """Keeps other processes out of the run, where there is one."""
+    if found.folder is None:
+        return contextlib.nullcontext()
+    path = found.folder.path
+    return files.locked(path / "lock", f"another process is working in {path}. Wait until it has ended.")
+
+
+def _temperatures(found: Trained) -> dict[Who, float | None]:
+    """The temperature of each network whose answers on its run's held-out split are kept beside it."""
+    temperatures = {}
+    for who, (home, digest) in _homes(found).items():
+        file = answers_file(home, found.networks[who].data or "", "holdout")
+        kept = kept_answers(file, digest) if file.exists() else None
+        if kept and (kept[1] >= 0).any():
+            temperatures[who] = fit_temperature(*kept)
+    return temperatures
