@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from limbeck.doctor import check, check_setup
     from limbeck.errors import LimbeckError
     from limbeck.experiment import Result, run
+    from limbeck.exporting import Exported, export
     from limbeck.recipes import Recipe
     from limbeck.sweeps import Sweep, sweep
 
@@ -28,6 +29,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "100000")
 
 _HOMES = {
+    "Exported": "limbeck.exporting",
     "LimbeckError": "limbeck.errors",
     "Recipe": "limbeck.recipes",
     "Result": "limbeck.experiment",
@@ -35,12 +37,14 @@ _HOMES = {
     "check": "limbeck.doctor",
     "check_setup": "limbeck.doctor",
     "distil": "limbeck.distillation",
+    "export": "limbeck.exporting",
     "run": "limbeck.experiment",
     "sweep": "limbeck.sweeps",
 }
 _ROOMS = ("data", "models", "objectives", "recipes")
 
 __all__ = [
+    "Exported",
     "LimbeckError",
     "Recipe",
     "Result",
@@ -49,6 +53,7 @@ __all__ = [
     "check_setup",
     "data",
     "distil",
+    "export",
     "models",
     "objectives",
     "recipes",

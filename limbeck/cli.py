@@ -23,6 +23,8 @@ usage: limbeck COMMAND [OPTIONS]
                         limbeck sweep digits --objective kd,dkd
   evaluate RUN|FILE     judge the networks of a run, of a weights file, or any
                         network of yours
+  export RUN|FILE       a student as plain PyTorch, exported program and ONNX, in
+                        floats and in eight bits, each judged and timed
   check FILE.py:LOSS    examine a distillation loss of your own: what is wrong
                         with it, why, and how to mend it
   recipes [RECIPE]      the recipes, what each is for, its time and results
@@ -77,6 +79,19 @@ Its code is run: name only what you trust. It needs --data.
 
 Example: limbeck evaluate runs/my-run --data cifar10 --json figures.json
 Example: limbeck evaluate net.py:make --data cifar10 --teacher big.py:make
+""",
+    "export": """\
+usage: limbeck export RUN|FILE [OPTIONS]
+
+Writes the student of a run, or the network of a weights.safetensors, in forms
+that others can use: student.py with student.safetensors (plain PyTorch),
+student.pt2 (an exported program), student.onnx with its normalisation inside,
+and student-int8.onnx. Each is judged on the test set and timed; one in floats
+that does not answer as the original does is refused. With a model card.
+
+Needs ONNX: pip install 'limbeck[onnx]'
+
+Example: limbeck export runs/my-run
 """,
     "check": """\
 usage: limbeck check FILE.py:LOSS|MODULE:LOSS...
@@ -250,6 +265,17 @@ def _evaluate(words: list[str]) -> int:
     return 0
 
 
+def _export(words: list[str]) -> int:
+    from limbeck import exporting, options, report
+
+    path, asked = options.parse_export(words, _HELP["export"])
+    console = Console(quiet=asked.quiet)
+    exported = exporting.export(path, asked.out, asked.role, asked.seed, console)
+    console.show(report.export_table(exported.results))
+    console.show("\n".join([*exported.results["notes"], f"All of it is in {exported.folder}"]))
+    return 0
+
+
 def _check(words: list[str]) -> int:
     if _only_names("check", words):
         return 0
@@ -322,6 +348,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _run,
     "sweep": _sweep,
     "evaluate": _evaluate,
+    "export": _export,
     "check": _check,
     "recipes": _recipes,
     "summary": _summary,

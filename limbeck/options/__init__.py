@@ -15,10 +15,12 @@ from limbeck.options.commands import (
     recipe_at,
     sketch,
 )
+from limbeck.options.shipping import ExportOptions, parse_export
 
 __all__ = [
     "HELP",
     "EvaluateOptions",
+    "ExportOptions",
     "Option",
     "RunOptions",
     "SummaryOptions",
@@ -30,6 +32,7 @@ __all__ = [
     "is_option",
     "parse",
     "parse_evaluate",
+    "parse_export",
     "parse_run",
     "parse_summary",
     "recipe_at",

@@ -119,7 +119,7 @@ def apply(
         given: descriptions by path, put in place of what the recipe has there.
     """
     chosen = choose(recipe, words, given)
-    (recipe, own), rest = _parsed([change(recipe, chosen), own], chosen.rest, head, chosen.words)
+    (recipe, own), rest = parsed([change(recipe, chosen), own], chosen.rest, head, chosen.words)
     if rest:
         hint = "Values are set apart by commas, without blanks: --objective kd,dkd. " if command == "sweep" else ""
         raise LimbeckError(
@@ -134,14 +134,14 @@ def parse_evaluate(words: Sequence[str], head: str) -> tuple[Path | Source, Eval
 
     A run or a weights file is there; of a network's name it is not known yet.
     """
-    (options,), paths = _parsed([EvaluateOptions()], words, head)
+    (options,), paths = parsed([EvaluateOptions()], words, head)
     if len(paths) != 1:
         what = f"which one of {', '.join(paths)}" if paths else "which run's folder, or which weights file"
         raise LimbeckError(f"{what}? Type it first: limbeck evaluate runs/RUN, or limbeck evaluate {_A_FILE}")
     if options.json_ is not None:
         refuse_unwritable(options.json_)
     if options.teacher is not None and not is_source(options.teacher):
-        _refuse_what_is_not_trained(Path(options.teacher))
+        refuse_what_is_not_trained(Path(options.teacher))
     if is_source(paths[0]) and not Path(paths[0]).is_dir():
         try:
             return Source(name=paths[0], weights=options.weights, mean=options.mean, std=options.std), options
@@ -150,13 +150,13 @@ def parse_evaluate(words: Sequence[str], head: str) -> tuple[Path | Source, Eval
     for name in ("weights", "mean", "std"):
         if getattr(options, name) is not None:
             raise LimbeckError(f"--{name} is for a network's name, and {paths[0]} is none: it brings its own. {_NAMES}")
-    _refuse_what_is_not_trained(Path(paths[0]))
+    refuse_what_is_not_trained(Path(paths[0]))
     return Path(paths[0]), options
 
 
 def parse_summary(words: Sequence[str], head: str) -> tuple[list[str], SummaryOptions]:
     """The names of models and the options of `limbeck summary`; raises as `parse_run` does."""
-    (options,), names = _parsed([SummaryOptions()], words, head)
+    (options,), names = parsed([SummaryOptions()], words, head)
     return names, options
 
 
@@ -202,10 +202,10 @@ def refuse_unwritable(path: Path) -> None:
         pass
 
 
-def _parsed(
+def parsed(
     specs: Sequence[Spec], words: Sequence[str], head: str, chosen: dict[str, str] | None = None
 ) -> tuple[list[Any], list[str]]:
-    """The descriptions with what was typed, and the words that are no options."""
+    """The descriptions with what was typed, and the words that are no options; help ends it all."""
     if set(HELP) & set(words):
         print(manual(head, specs[::-1]))
         raise SystemExit(0)
@@ -226,7 +226,8 @@ def _run_folder(name: str) -> Path | None:
     return path
 
 
-def _refuse_what_is_not_trained(path: Path) -> None:
+def refuse_what_is_not_trained(path: Path) -> None:
+    """Refuses what is no run's folder and no weights file, with what is meant instead."""
     if not path.exists():
         runs = {found.parent.name: found.parent for found in sorted(Path("runs").glob("*/recipe.json"))}
         near = nearest(path.name, runs) or next(iter(runs), None)

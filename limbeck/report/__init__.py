@@ -1,6 +1,7 @@
 """From results to what a person reads."""
 
 from limbeck.report.cost import cost_notes, cost_sentence, cost_tables
+from limbeck.report.export import export_table
 from limbeck.report.metrics import metrics_notes, metrics_tables
 from limbeck.report.robustness import corruption_tables, shift_lines
 from limbeck.report.sweep import all_failed, sweep_markdown, sweep_notes, sweep_table, trials_table
@@ -13,6 +14,7 @@ __all__ = [
     "cost_sentence",
     "cost_tables",
     "data_table",
+    "export_table",
     "metrics_notes",
     "metrics_tables",
     "remarks",

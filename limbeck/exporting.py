@@ -1,0 +1,295 @@
+"""A trained student written in every form that others can use, each judged on the pictures that it was judged on.
+
+The keys of export.json:
+
+    schema    1
+    title     of the student
+    student   {role, seed, weights}: which one, and the SHA-256 of its weights file
+    dataset   whose test split the forms are judged on
+    n         its pictures
+    picture   [height, width]
+    device    with which times are measured, in float32 or in what the form computes in
+    batch     pictures in a large batch
+    forms     [{name, file, bytes, accuracy, same_answers, difference, latency_ms, latency_95_ms, images_per_second}],
+              the original first: it stays where it is, and has no file here
+    notes     what a reader has to know
+
+bytes are on disk. same_answers is the share of the pictures on which a form answers as the original does (top-1),
+difference the largest one between their logits. Everything is measured on the CPU, in this process and in turn.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from limbeck import data, files, trained
+from limbeck.console import Console
+from limbeck.data import Dataset
+from limbeck.data.views import Views, make_views
+from limbeck.errors import LimbeckError
+from limbeck.evaluation import predict
+from limbeck.evaluation.cost import costs
+from limbeck.evaluation.metrics import accuracy
+from limbeck.exports.card import model_card
+from limbeck.exports.graph import Session, needs_onnx, write_onnx
+from limbeck.exports.plain import plain
+from limbeck.exports.program import read_program, write_program
+from limbeck.exports.quantised import write_dynamic, write_static
+from limbeck.models.weights import Saved, load_network
+from limbeck.runs import RunFolder, hardware
+from limbeck.training import Device, Engine, choose
+
+_CALIBRATED_BY = 512  # views
+_SECONDS = 2.0  # of timing, for each form
+_FLOAT_POINTS, _INT8_POINTS = 1e-4, 0.01
+_WEIGHTS, _PLAIN, _PROGRAM, _ONNX = "student.safetensors", "student.py", "student.pt2", "student.onnx"
+_DYNAMIC, _STATIC = "student-int8-dynamic.onnx", "student-int8.onnx"
+
+
+class Exported(NamedTuple):
+    """The folder that holds the forms, and the content of its export.json (keys: see this module)."""
+
+    folder: Path
+    results: dict[str, Any]
+
+
+class Student(NamedTuple):
+    """What is to be exported.
+
+    Attributes:
+        saved: the network.
+        weights: its file.
+        role, seed: which one of a run; "network" and None of a file.
+        test: the data set that it is judged on.
+        learned: the data set that it was trained on, how many of its pictures were held out, and by which views.
+        home: where the forms go, where nothing else is said.
+        run: the run that it belongs to.
+    """
+
+    saved: Saved
+    weights: Path
+    role: str
+    seed: int | None
+    test: str
+    learned: tuple[str, int, Views]
+    home: Path
+    run: RunFolder | None
+
+
+class Form(NamedTuple):
+    """One way to keep the network.
+
+    Attributes:
+        name, file: what it is called, and the file that it lies in.
+        read: makes a module of what lies in a folder.
+        exact: whether its logits have to be the original's.
+    """
+
+    name: str
+    file: str
+    read: Callable[[Path], nn.Module]
+    exact: bool = True
+
+
+def export(
+    what: str | Path,
+    out: str | Path | None = None,
+    role: str | None = None,
+    seed: int | None = None,
+    console: Console | None = None,
+) -> Exported:
+    """Writes a student as plain PyTorch, exported program and ONNX, in floats and in eight bits, and judges each.
+
+    Args:
+        what: a run's folder, or a weights.safetensors.
+        out: the folder to write to; by default ``export`` in the run's, or beside the file.
+        role: which network of a run: distilled, alone or teacher; by default the distilled student, or else the one
+            that there is.
+        seed: which one; by default the first.
+        console: where progress goes.
+
+    Raises:
+        LimbeckError: there is no such network, a package is missing, or a float form does not answer as the original
+            does. What was in the folder before is left as it was then.
+    """
+    needs_onnx()
+    console, student = console or Console(), _student(Path(what), role, seed)
+    folder = files.make_folder(Path(out) if out else student.home)
+    engine = choose(Device(name="cpu", precision="fp32", compile="off"))
+    test = data.load(student.test, "test", console)
+    trained.refuse_other_classes(student.weights, student.saved.classes, test)
+    network = engine.place(student.saved.network).eval()
+    original, digest = predict(network, test, engine), files.digest(student.weights)
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as place:
+        forms, notes = _written(Path(place), student, test, engine, console)
+        modules = {form.file: form.read(Path(place)) for form in forms}
+        logits = {}
+        with console.bar("judging the forms", len(forms)) as bar:
+            for done, form in enumerate(forms, start=1):
+                if student.run is not None:
+                    student.run.note_evaluation(f"{student.role}, {form.name}", student.seed, student.test, "test")
+                logits[form.file] = predict(modules[form.file], test, engine)
+                if form.exact:
+                    _refuse_other_answers(form, logits[form.file], original)
+                bar.update(done, form.name)
+        timed = costs({"original": network, **modules}, test.image_shape, engine, seconds=_SECONDS)
+        rows: list[dict[str, Any]] = []
+        for name, file, said in [
+            ("original", "original", original),
+            *((f.name, f.file, logits[f.file]) for f in forms),
+        ]:
+            path = student.weights if file == "original" else Path(place) / file
+            cost = timed[file]
+            rows.append(
+                {
+                    "name": name,
+                    "file": None if file == "original" else file,
+                    "bytes": path.stat().st_size,
+                    "accuracy": accuracy(said, test.labels),
+                    "same_answers": float((said.argmax(1) == original.argmax(1)).double().mean()),
+                    "difference": float((said - original).abs().max()),
+                    "latency_ms": cost.latency_ms,
+                    "latency_95_ms": cost.latency_95_ms,
+                    "images_per_second": cost.images_per_second,
+                }
+            )
+        lost = rows[0]["accuracy"] - rows[-1]["accuracy"]
+        if lost > _INT8_POINTS:
+            notes.append(f"In eight bits with fixed ranges {100 * lost:.2f} points of accuracy are lost.")
+        results = {
+            "schema": 1,
+            "title": student.saved.model.title(),
+            "student": {"role": student.role, "seed": student.seed, "weights": digest},
+            "dataset": student.test,
+            "n": len(test),
+            "picture": list(test.image_shape[:2]),
+            "device": hardware(engine.device),
+            "batch": next(iter(timed.values())).batch,
+            "forms": rows,
+            "notes": notes,
+        }
+        (folder / "export.json").unlink(missing_ok=True)  # it must never speak of other files than those beside it
+        for path in sorted(Path(place).iterdir()):
+            path.replace(folder / path.name)
+    card = model_card(results, student.saved.classes, **_told(student))
+    files.write_bytes(folder / "README.md", card.encode())
+    files.write_json(folder / "export.json", results)
+    return Exported(folder, results)
+
+
+def _student(path: Path, role: str | None, seed: int | None) -> Student:
+    """The network that is meant.
+
+    Raises:
+        LimbeckError: there is no such one.
+    """
+    if not path.is_dir():
+        saved = load_network(path)
+        if saved.data is None:
+            raise LimbeckError(f"{path} does not say what it was trained on. Export from the run's folder.")
+        home = path.parent / f"{path.stem}-export"
+        return Student(saved, path, "network", None, saved.data, (saved.data, 0, Views()), home, None)
+    plan = trained.read_plan(path)
+    there = plan.finished()
+    whose = [
+        who
+        for who in sorted(there, key=lambda who: (who[0] != "distilled", who[0] != "alone", who[1] or 0))
+        if role in (None, who[0]) and (seed is None or who[1] in (None, seed))
+    ]
+    if not whose:
+        able = ", ".join(sorted({f"{each} (seed {number})" if number is not None else each for each, number in there}))
+        wanted = f"{role or 'network'}{'' if seed is None else f' of seed {seed}'}"
+        raise LimbeckError(f"{path} has no finished {wanted}. It has: {able or 'none yet'}.")
+    who = whose[0]
+    plan.folder.check(there[who])
+    recipe = files.read_json(path / "recipe.json")
+    views = Views(**{**recipe["views"], "mix": None})
+    learned = (plan.data, int(recipe["protocol"]["holdout"]), views)
+    saved = load_network(there[who])
+    return Student(saved, there[who], *who, plan.tests[0], learned, path / "export", plan.folder)
+
+
+def _written(
+    place: Path, student: Student, test: Dataset, engine: Engine, console: Console
+) -> tuple[list[Form], list[str]]:
+    """Writes every form into a folder; returns what was written, and why something was not."""
+    network, classes, notes, forms = student.saved.network, student.saved.classes, list[str](), list[Form]()
+    some = engine.pictures(test.fetch(torch.arange(min(4, len(test)))).permute(0, 3, 1, 2)).contiguous()
+    with console.bar("writing the forms", 5) as bar:
+        try:
+            written = plain(network, student.saved.model.title(), classes, _WEIGHTS)
+            files.write_tensors(place / _WEIGHTS, written.tensors)
+            files.write_bytes(place / _PLAIN, written.text.encode())
+            forms.append(Form("plain PyTorch", _WEIGHTS, lambda folder: _plain_from(folder, classes)))
+        except LimbeckError as error:
+            notes.append(f"There is no {_PLAIN}: {error}.")
+        bar.update(1, _PLAIN)
+        write_program(place / _PROGRAM, network, some)
+        forms.append(Form("exported program", _PROGRAM, lambda folder: read_program(folder / _PROGRAM)))
+        bar.update(2, _PROGRAM)
+        write_onnx(place / _ONNX, network, some, classes)
+        threads = torch.get_num_threads()
+        forms.append(Form("ONNX", _ONNX, lambda folder: Session(folder / _ONNX, threads)))
+        bar.update(3, _ONNX)
+        write_dynamic(place / _DYNAMIC, place / _ONNX)
+        forms.append(Form("ONNX, int8 dynamic", _DYNAMIC, lambda folder: Session(folder / _DYNAMIC, threads), False))
+        bar.update(4, _DYNAMIC)
+        write_static(place / _STATIC, place / _ONNX, _views(student, engine, console))
+        forms.append(Form("ONNX, int8 static", _STATIC, lambda folder: Session(folder / _STATIC, threads), False))
+        bar.update(5, _STATIC)
+    return forms, notes
+
+
+def _plain_from(folder: Path, classes: tuple[str, ...]) -> nn.Module:
+    from limbeck.exports.plain import Plain
+
+    return Plain((folder / _PLAIN).read_text(encoding="utf-8"), files.read_tensors(folder / _WEIGHTS)).build()
+
+
+def _views(student: Student, engine: Engine, console: Console) -> Tensor:
+    """Some views that the student was trained on."""
+    name, holdout, views = student.learned
+    whole = data.load(name, "train", console)
+    kept, _ = data.hold_out(whole, holdout)
+    index = kept[:_CALIBRATED_BY]
+    return engine.pictures(make_views(whole.fetch(index), index, views, 0, 0)).contiguous()
+
+
+def _refuse_other_answers(form: Form, logits: Tensor, original: Tensor) -> None:
+    """Refuses a float form whose logits or first answers are others than the original's."""
+    allowed = _FLOAT_POINTS * max(1.0, float(original.abs().max()))
+    difference = float((logits - original).abs().max())
+    others = int((logits.argmax(1) != original.argmax(1)).sum())
+    if not difference <= allowed or others:
+        raise LimbeckError(
+            f"{form.file} does not answer as the network does: logits differ by up to {difference:.2g} (allowed: "
+            f"{allowed:.2g}), and {others} of {len(original):,} first answers are others. Nothing was exported. Please "
+            "report it with the run's recipe.json."
+        )
+
+
+def _told(student: Student) -> dict[str, str]:
+    """What the card says of a student beside its figures."""
+    if student.run is None or not student.run.results.exists():
+        return {
+            "what": f"A network for {student.test}, with {len(student.saved.classes)} classes.",
+            "made": "By limbeck; its file does not say more.",
+            "limits": "",
+        }
+    from limbeck import report
+
+    results = student.run.read_results()
+    sentence = report.verdict(results) if student.role == "distilled" else ""
+    recipe = (student.run.path / "recipe.json").read_text(encoding="utf-8")
+    return {
+        "what": f"The {student.role} {'student' if student.role != 'teacher' else 'network'} of the limbeck run "
+        f"{results['recipe']['name']}. {sentence}".strip(),
+        "made": "`limbeck run recipe.json`, with this recipe.json:\n\n```json\n" + recipe.strip() + "\n```",
+        "limits": " ".join(f"Not measured: {absent['what']}." for absent in results["not_measured"]),
+    }

@@ -1,0 +1,37 @@
+"""A network as an exported program: one file with code and weights, for torch alone, in Python or C++."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from limbeck import files
+from limbeck.exports.graph import quietly
+from limbeck.models.sources import Program
+
+
+def write_program(path: Path, network: nn.Module, pictures: Tensor) -> None:
+    """Writes ``network`` for any number of pictures at once.
+
+    Args:
+        path: a .pt2 file.
+        network: in eval mode, on the CPU.
+        pictures: float (B, C, H, W) in [0, 1], two or more, of the size that it will be given.
+    """
+    batch = torch.export.Dim("batch")
+    content = io.BytesIO()
+    with quietly():
+        exported = torch.export.export(network, (pictures,), dynamic_shapes=({0: batch},))
+        for node in exported.graph.nodes:
+            node.meta.pop("stack_trace", None)  # with the paths of this machine
+        torch.export.save(exported, content)
+    files.write_bytes(path, content.getvalue())
+
+
+def read_program(path: Path) -> nn.Module:
+    """What `write_program` wrote, as a module."""
+    with quietly():
+        return Program(torch.export.load(path).module())

@@ -1,0 +1,122 @@
+"""A student in every form: each answers as it should, from disk, and what does not is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from limbeck import exporting, files
+from limbeck.cli import main
+from limbeck.errors import LimbeckError
+from limbeck.exports.graph import Session, read_labels
+from limbeck.models.model import Model
+from limbeck.models.weights import load_network, save_network
+
+onnxruntime = pytest.importorskip("onnxruntime")
+FORMS = {"student.py", "student.safetensors", "student.pt2", "student.onnx"}
+FORMS |= {"student-int8.onnx", "student-int8-dynamic.onnx", "README.md", "export.json"}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network for digits, not trained: its answers are as good to compare as any."""
+    torch.manual_seed(0)
+    network = Model(name="resnet8", width=0.5).build(10, ([0.2] * 3, [0.3] * 3))
+    network.train()
+    network(torch.rand(32, 3, 32, 32))
+    path = tmp_path_factory.mktemp("net") / "weights.safetensors"
+    save_network(path, network.eval(), network.description, tuple("0123456789"), "digits")
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> exporting.Exported:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporting, "_SECONDS", 0.1)
+        return exporting.export(weights, tmp_path_factory.mktemp("out"))
+
+
+def test_every_form_is_there_and_answers_as_the_original_does(exported: exporting.Exported, weights: Path) -> None:
+    folder, results = exported
+    assert {path.name for path in folder.iterdir()} == FORMS
+    rows = {form["file"]: form for form in results["forms"]}
+    assert next(iter(rows)) is None
+    for name in ("student.safetensors", "student.pt2", "student.onnx"):
+        assert rows[name]["same_answers"] == 1
+        assert rows[name]["difference"] < 1e-3
+        assert rows[name]["accuracy"] == rows[None]["accuracy"]
+    for name in ("student-int8.onnx", "student-int8-dynamic.onnx"):
+        assert rows[name]["same_answers"] > 0.9
+        assert rows[name]["bytes"] < 0.6 * rows["student.onnx"]["bytes"]
+    assert all(form["latency_ms"] > 0 and form["images_per_second"] > 0 for form in rows.values())
+    assert json.loads((folder / "export.json").read_text()) == results
+    assert results["student"]["weights"] == files.digest(weights)
+
+
+def test_onnx_takes_any_number_of_pictures_and_names_its_classes(exported: exporting.Exported, weights: Path) -> None:
+    network = load_network(weights).network
+    for name in ("student.onnx", "student-int8.onnx"):
+        assert read_labels(exported.folder / name) == tuple("0123456789")
+    for count in (1, 3):
+        pictures = torch.rand(count, 3, 32, 32)
+        with torch.no_grad():
+            assert torch.allclose(Session(exported.folder / "student.onnx")(pictures), network(pictures), atol=1e-3)
+
+
+def test_nothing_of_this_machine_is_in_the_files(exported: exporting.Exported) -> None:
+    here = str(Path(__file__).parents[1]).encode()
+    assert [path.name for path in exported.folder.iterdir() if here in path.read_bytes()] == []
+
+
+def test_the_card_is_in_the_hubs_format(exported: exporting.Exported) -> None:
+    card = (exported.folder / "README.md").read_text()
+    head = card.split("---\n")[1]
+    assert "library_name: pytorch\n" in head
+    assert "type: image-classification" in head
+    assert f"value: {exported.results['forms'][0]['accuracy']:.4f}" in head
+    assert "| ONNX, int8 static | student-int8.onnx |" in card
+
+
+def test_a_float_form_that_answers_otherwise_is_refused_and_nothing_is_left(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(session: Session, images: Tensor) -> Tensor:
+        return torch.zeros(len(images), 10)
+
+    monkeypatch.setattr(Session, "forward", wrong)
+    with pytest.raises(LimbeckError, match=r"student\.onnx does not answer as the network does"):
+        exporting.export(weights, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(tmp_path / "nothing")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+    assert main(["export"]) == 2
+    assert "limbeck export runs/RUN" in capsys.readouterr().err
+
+
+def test_the_student_of_a_run_is_the_first_seeds_distilled_one(tmp_path: Path, weights: Path) -> None:
+    recipe = {"data": {"name": "digits", "tests": []}, "protocol": {"seeds": [3, 4], "holdout": 7}, "teacher": None}
+    files.write_json(tmp_path / "recipe.json", {**recipe, "views": {"crop": 2}})
+    for role, seed in (("alone", 3), ("distilled", 4)):
+        target = tmp_path / f"seed{seed}" / role / "weights.safetensors"
+        files.write_bytes(target, weights.read_bytes())
+    chosen = exporting._student(tmp_path, None, None)
+    assert (chosen.role, chosen.seed, chosen.test, chosen.home) == ("distilled", 4, "digits", tmp_path / "export")
+    assert (chosen.learned[1], chosen.learned[2].crop) == (7, 2)
+    assert exporting._student(tmp_path, "alone", None).seed == 3
+    with pytest.raises(LimbeckError, match=r"no finished distilled of seed 3\. It has: alone \(seed 3\), d"):
+        exporting._student(tmp_path, "distilled", 3)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(LimbeckError, match=r"pip install 'limbeck\[onnx\]'"):
+        exporting.export(weights)
