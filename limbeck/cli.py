@@ -25,6 +25,7 @@ usage: limbeck COMMAND [OPTIONS]
                         network of yours
   export RUN|FILE       a student as plain PyTorch, exported program and ONNX, in
                         floats and in eight bits, each judged and timed
+  report RUN            make a run's page anew, RUN/report.html, with its figures
   check FILE.py:LOSS    examine a distillation loss of your own: what is wrong
                         with it, why, and how to mend it
   recipes [RECIPE]      the recipes, what each is for, its time and results
@@ -92,6 +93,15 @@ that does not answer as the original does is refused. With a model card.
 Needs ONNX: pip install 'limbeck[onnx]'
 
 Example: limbeck export runs/my-run
+""",
+    "report": """\
+usage: limbeck report RUN
+
+Makes the page of a finished run anew: RUN/report.html, one file that needs no
+network, and in RUN/report each of its figures as PNG, SVG and CSV. A run makes
+its page itself at its end.
+
+Example: limbeck report runs/my-run
 """,
     "check": """\
 usage: limbeck check FILE.py:LOSS|MODULE:LOSS...
@@ -205,11 +215,13 @@ def _run(words: list[str]) -> int:
         return 0
     from limbeck import experiment, report
 
-    result = experiment.run(recipe, run.out, run.fresh, console)
+    result = experiment.run(recipe, run.out, run.fresh, console, run.page)
     console.show(report.result_table(result.results))
     sentences = [*report.remarks(result.results), report.verdict(result.results), report.cost_sentence(result.results)]
     console.show("\n".join(filter(None, sentences)))
     console.show(f"All of it is in {result.folder}")
+    if result.page:
+        console.show(f"The page: {result.page}")
     return 0
 
 
@@ -273,6 +285,20 @@ def _export(words: list[str]) -> int:
     exported = exporting.export(path, asked.out, asked.role, asked.seed, console)
     console.show(report.export_table(exported.results))
     console.show("\n".join([*exported.results["notes"], f"All of it is in {exported.folder}"]))
+    return 0
+
+
+def _report(words: list[str]) -> int:
+    if _only_names("report", words):
+        return 0
+    if len(words) != 1:
+        what = f"which one of {', '.join(words)}" if words else "which run"
+        raise LimbeckError(f"{what}? Type the folder of one: limbeck report runs/RUN")
+    from pathlib import Path
+
+    from limbeck.report.page import write_page
+
+    Console().show(f"The page: {write_page(Path(words[0]))}")
     return 0
 
 
@@ -349,6 +375,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "sweep": _sweep,
     "evaluate": _evaluate,
     "export": _export,
+    "report": _report,
     "check": _check,
     "recipes": _recipes,
     "summary": _summary,

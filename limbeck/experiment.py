@@ -30,10 +30,12 @@ from limbeck.training.memory import Peak, enough_memory
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run: its folder, and the content of its results.json (keys: `limbeck.evaluation.results`)."""
+    """A finished run: its folder, the content of its results.json (keys: `limbeck.evaluation.results`), and its page;
+    None where that was not wanted, or could not be made."""
 
     folder: Path
     results: dict[str, Any]
+    page: Path | None = None
 
 
 def run(
@@ -41,6 +43,7 @@ def run(
     out: str | Path | None = None,
     fresh: bool = False,
     console: Console | None = None,
+    page: bool = True,
 ) -> Result:
     """Runs an experiment to its end, continuing where an earlier start of it stopped.
 
@@ -49,6 +52,7 @@ def run(
         out: the run folder; by default runs/<name>-<digest of the recipe>.
         fresh: start over. What the folder has of an earlier run is removed as soon as this one is found able to begin.
         console: where progress goes; by default the standard output.
+        page: make the run's page at the end. Where that fails it is said, and the run is finished nevertheless.
 
     Raises:
         LimbeckError: a mistake that the user can mend; what was reached until then is kept.
@@ -65,9 +69,25 @@ def run(
             folder.check_all()
             results = folder.read_results()
             console.say(f"{folder.path} is complete already; --fresh starts it over.")
-            return Result(folder.path, results)
-        folder.note_environment(engine, recipe)
-        return Result(folder.path, experiment.run())
+        else:
+            folder.note_environment(engine, recipe)
+            results = experiment.run()
+        made = (
+            folder.page if folder.page.exists() and experiment is None else page_of(folder, console) if page else None
+        )
+        return Result(folder.path, results, made)
+
+
+def page_of(folder: RunFolder, console: Console) -> Path | None:
+    """The page of a finished run, made now; where it cannot be, that is said and nothing else is lost."""
+    from limbeck.report.page import write_page
+
+    try:
+        return write_page(folder.path)
+    except Exception as error:  # whatever it is, the results are there
+        said = str(error) if isinstance(error, LimbeckError) else f"{type(error).__name__}: {error}"
+        console.show(f"The page could not be made: {said}\nType `limbeck report {folder.path}` to try it again.")
+        return None
 
 
 def recipe_of(recipe: Recipe | str | Path, taker: str) -> Recipe:

@@ -27,7 +27,7 @@ from limbeck.training import Engine
 
 # What a run writes, in the order in which --fresh removes it: what is left when that is cut short is a run still.
 _CONTENTS = (
-    *("results.json", "details.json", "evaluations.jsonl", "teacher", "seed*"),
+    *("results.json", "details.json", "report.html", "report", "evaluations.jsonl", "teacher", "seed*"),
     *("SHA256SUMS", "environment.json", "recipe.json"),
 )
 _PACKAGES = ("limbeck", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
@@ -53,6 +53,10 @@ class RunFolder:
     @property
     def details(self) -> Path:
         return self.path / "details.json"
+
+    @property
+    def page(self) -> Path:
+        return self.path / "report.html"
 
     @property
     def teacher(self) -> Path:

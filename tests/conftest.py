@@ -11,7 +11,7 @@ import pytest
 import torch
 from plain import PLAIN
 
-from limbeck import data, recipes
+from limbeck import data, experiment, recipes
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import CATALOGUE, Dataset, Entry, digits
@@ -49,6 +49,13 @@ def few(monkeypatch: pytest.MonkeyPatch) -> str:
     )
     monkeypatch.setitem(CATALOGUE, "few", entry)
     return "few"
+
+
+@pytest.fixture(autouse=True)
+def no_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs make no pages, which take seconds, but in tests that are marked `page`."""
+    if "page" not in request.keywords:
+        monkeypatch.setattr(experiment, "page_of", lambda folder, console: None)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ Fails = Callable[..., str]
 
 
 UNKNOWN = {
-    "rnu": "error: unknown command 'rnu'. Did you mean 'run'? Known: check, data, evaluate, recipes, run, ",
+    "rnu": "error: unknown command 'rnu'. Did you mean 'run'? Known: check, ",
     "run digitz": "error: unknown recipe 'digitz'. Did you mean 'digits'? Known: ",
     "run tiny --student.name nin_cifr": "error: --student.name nin_cifr: unknown model 'nin_cifr'. Did you mean ",
     "run tiny --teacher.student.name resnet": "error: --teacher.student.name resnet: unknown model "

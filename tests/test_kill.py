@@ -20,6 +20,7 @@ OPTIONS = [
     *("--student.width", ".0625", "--teacher.student.width", ".0625", "--train.epochs", "3", "--train.ema", ".9"),
     *("--teacher.train.epochs", "3", "--train.checkpoint-seconds", "0", "--teacher.train.checkpoint-seconds", "0"),
     *("--protocol.seeds", "0", "--protocol.holdout", "1037", "--device.name", "cpu", "--device.threads", "1"),
+    "--no-page",
 ]
 
 

@@ -35,6 +35,7 @@ class RunOptions(Spec):
         description="Start over: what the folder has of an earlier run is deleted once the new one passed its checks.",
     )
     dry_run: bool = Field(False, description="Tell the time and the disk a run would take, and stop.")
+    page: bool = Field(True, description="Make the page at the end; --no-page leaves it to `limbeck report`.")
     quiet: bool = Field(False, description="Show nothing but the result.")
 
 

@@ -78,14 +78,17 @@ def verdict(results: dict[str, Any]) -> str:
         text = f"On {name} the {'teacher' if taught else 'objective'} was worth {points:+.2f} points of accuracy"
         if gain["ci95"] is None:
             text += f" (one seed, another may say otherwise; ± {sample:.2f} from the test pictures alone)."
-            return text + ("" if abs(points) > sample else " That cannot be told from 0.")
+            return text + ("" if told_from_zero(gain) else " That cannot be told from 0.")
         text += f" ± {100 * gain['ci95']:.2f} (95 %, {gain['n']} seeds; ± {sample:.2f} from the test pictures alone)."
-        return text + (
-            "" if abs(gain["mean"]) > math.hypot(gain["ci95"], gain["sample_ci95"]) else " That cannot be told from 0."
-        )
+        return text + ("" if told_from_zero(gain) else " That cannot be told from 0.")
     if any("gain" in metrics["accuracy"] for metrics in results["summary"].values()):
         return "There is no gain to report: no test set could be measured."
     return "There is no gain to report: only one of the two students was trained."
+
+
+def told_from_zero(gain: dict[str, Any]) -> bool:
+    """Whether a gain of accuracy is beyond what seeds, and the test pictures being a sample, can make of 0."""
+    return abs(gain["mean"]) > math.hypot(gain["ci95"] or 0.0, gain.get("sample_ci95") or 0.0)
 
 
 def remarks(results: dict[str, Any]) -> list[str]:

@@ -1,0 +1,50 @@
+"""Numbers and names as the page has them: a true minus, thousands set apart, no more digits than can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+Estimate = dict[str, Any]
+NBSP = "\N{NO-BREAK SPACE}"  # a figure and its unit stay on one line
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A difference: "+0.39", "−0.37"."""
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """A share from 0 to 1: "91.29 %"."""
+    return "not measured" if share is None else f"{100 * share:.{digits}f}{NBSP}%"
+
+
+def interval(estimate: Estimate, scale: float = 100, digits: int = 2) -> str:
+    """ "± 0.24", or nothing where there is none."""
+    return "" if estimate.get("ci95") is None else f"±{NBSP}{scale * estimate['ci95']:.{digits}f}"
+
+
+def count(number: float) -> str:
+    """A large number as a person says it: "57.0 M", "967 k"."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= 0.9995 * size:
+            return (
+                f"{number / size:.1f} {unit}" if number < 99.95 * size and size > 1e3 else f"{number / size:.0f} {unit}"
+            )
+    return f"{number:.0f}"
+
+
+def times(factor: float) -> str:
+    """A ratio: "59", "2.4", "0.83"."""
+    return f"{factor:.0f}" if factor >= 9.95 else f"{factor:.1f}" if factor >= 1.95 else f"{factor:.2f}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """ "a, b and c"."""
+    return " and ".join([part for part in (", ".join(words[:-1]), *words[-1:]) if part])
+
+
+def plural(number: int, noun: str) -> str:
+    """ "1 seed", "3 seeds"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
