@@ -2,6 +2,7 @@
 
 limbeck.run(limbeck.recipes.digits())                        # everything
 limbeck.sweep("digits", {"objective": "kd,dkd"})             # many variants, compared on held-out pictures
+limbeck.compare(["runs/one", "runs/another"])                # finished runs side by side
 limbeck.distil(teacher, student, dataset, objective=...)     # one's own networks and pictures
 limbeck.objectives.kd_loss(student, teacher, temperature=4)  # the maths, in anyone's loop
 print(limbeck.check(loss))                                   # what is wrong with a loss of your own
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from limbeck import data, models, objectives, recipes
+    from limbeck.comparison import Comparison, compare
     from limbeck.distillation import distil
     from limbeck.doctor import check, check_setup
     from limbeck.errors import LimbeckError
@@ -29,6 +31,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "100000")
 
 _HOMES = {
+    "Comparison": "limbeck.comparison",
     "Exported": "limbeck.exporting",
     "LimbeckError": "limbeck.errors",
     "Recipe": "limbeck.recipes",
@@ -36,6 +39,7 @@ _HOMES = {
     "Sweep": "limbeck.sweeps",
     "check": "limbeck.doctor",
     "check_setup": "limbeck.doctor",
+    "compare": "limbeck.comparison",
     "distil": "limbeck.distillation",
     "export": "limbeck.exporting",
     "run": "limbeck.experiment",
@@ -44,6 +48,7 @@ _HOMES = {
 _ROOMS = ("data", "models", "objectives", "recipes")
 
 __all__ = [
+    "Comparison",
     "Exported",
     "LimbeckError",
     "Recipe",
@@ -51,6 +56,7 @@ __all__ = [
     "Sweep",
     "check",
     "check_setup",
+    "compare",
     "data",
     "distil",
     "export",

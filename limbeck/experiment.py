@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from limbeck.recipes.catalogue import find
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
 from limbeck.rehearsal import rehearse
 from limbeck.runs import RunFolder, folder_of, open_run
+from limbeck.trackers import Tracking, following, refuse_absent
 from limbeck.training import Engine, choose, fit
 from limbeck.training.memory import Peak, enough_memory
 
@@ -44,6 +46,7 @@ def run(
     fresh: bool = False,
     console: Console | None = None,
     page: bool = True,
+    tracker: str | Sequence[str] = (),
 ) -> Result:
     """Runs an experiment to its end, continuing where an earlier start of it stopped.
 
@@ -53,11 +56,15 @@ def run(
         fresh: start over. What the folder has of an earlier run is removed as soon as this one is found able to begin.
         console: where progress goes; by default the standard output.
         page: make the run's page at the end. Where that fails it is said, and the run is finished nevertheless.
+        tracker: one or several of tensorboard, wandb, mlflow and trackio, which are told what happens; by default none.
+            One that was not there from the start is told what happened before.
 
     Raises:
         LimbeckError: a mistake that the user can mend; what was reached until then is kept.
     """
     recipe = recipe_of(recipe, "run")
+    trackers = (tracker,) if isinstance(tracker, str) else tracker
+    refuse_absent(trackers)
     console = console or Console()
     engine = choose(recipe.device)
     folder = folder_of(recipe, Path(out) if out else None)
@@ -71,10 +78,13 @@ def run(
             console.say(f"{folder.path} is complete already; --fresh starts it over.")
         else:
             folder.note_environment(engine, recipe)
-            results = experiment.run()
-        made = (
-            folder.page if folder.page.exists() and experiment is None else page_of(folder, console) if page else None
-        )
+            experiment.introduce()
+        with following(trackers, folder.path, recipe.model_dump(mode="json"), console) as tracking:
+            if experiment is not None:
+                results = experiment.run(tracking)
+            there = experiment is None and folder.page.exists()
+            made = folder.page if there else page_of(folder, console) if page else None
+            tracking.result(results)
         return Result(folder.path, results, made)
 
 
@@ -131,13 +141,13 @@ class Experiment:
     ) -> None:
         self.recipe, self.folder, self.engine, self.console = recipe, folder, engine, console
         self.pictures, self.held_out = pictures or divided(recipe, engine, console)
+        self.tracking: Tracking | None = None
         _refuse_large_batches(recipe, len(self.pictures))
         rehearse(self)
 
-    def run(self) -> dict[str, Any]:
-        """All the stages; returns what results.json holds."""
-        recipe, folder = self.recipe, self.folder
-        self.introduce()
+    def run(self, tracking: Tracking | None = None) -> dict[str, Any]:
+        """All the stages, told to ``tracking`` as they go; returns what results.json holds."""
+        recipe, folder, self.tracking = self.recipe, self.folder, tracking
         networks: dict[tuple[str, int | None], nn.Module] = {}
         for role, seed, how in self.stages():
             networks[role, seed] = self.stage(role, seed, how, networks.get(("teacher", None)))
@@ -200,6 +210,8 @@ class Experiment:
             assert model is not None
             save_network(weights, made, model, self.pictures.classes, self.recipe.data.name)
             self.folder.seal(weights)
+        if self.tracking:
+            self.tracking.trained(folder)
         (folder / "checkpoint.pt").unlink(missing_ok=True)
         shutil.rmtree(folder / "teacher" / "logits", ignore_errors=True)
         network = self.engine.place(self.loaded(weights))
@@ -250,6 +262,8 @@ class Experiment:
                 evaluate=lambda network: {**peak.figures(), **figures(network, self.held_out, self.engine)},
                 another=lambda: self.fresh(how.student),
             )
+            if self.tracking:
+                job.recorded = functools.partial(self.tracking.epochs, folder)
             with self.console.bar(label, job.steps_per_epoch * how.train.epochs) as bar:
                 job.progress = bar.update
                 return folded(fit(job))

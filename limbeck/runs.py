@@ -22,12 +22,14 @@ from limbeck import files, own
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.results import KEYS
 from limbeck.folders import UNFINISHED, busy, clear, names, refuse_foreign
+from limbeck.recipes.fields import differences
 from limbeck.recipes.recipe import Recipe, Teacher, Training, read_recipe
 from limbeck.training import Engine
 
 # What a run writes, in the order in which --fresh removes it: what is left when that is cut short is a run still.
 _CONTENTS = (
     *("results.json", "details.json", "report.html", "report", "evaluations.jsonl", "teacher", "seed*"),
+    *("trackers.json", "tensorboard", "wandb"),
     *("SHA256SUMS", "environment.json", "recipe.json"),
 )
 _PACKAGES = ("limbeck", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
@@ -101,8 +103,12 @@ class RunFolder:
 
     def noted_digest(self) -> str | None:
         """The digest of the recipe that was started here last; None where nothing says it."""
-        digests = [start.get("recipe") for start in self._starts() if isinstance(start, dict)]
-        return digests[-1] if digests else None
+        return self.last_start().get("recipe")
+
+    def last_start(self) -> dict[str, Any]:
+        """What environment.json says of the last start; nothing where there is none."""
+        starts = [start for start in self._starts() if isinstance(start, dict)]
+        return starts[-1] if starts else {}
 
     def _starts(self) -> list[Any]:
         path = self.path / "environment.json"
@@ -227,14 +233,6 @@ def _plainly_a_run(path: Path) -> bool:
     ours = ("lock", UNFINISHED, *_CONTENTS)
     there = names(path)
     return "environment.json" in there and all(any(fnmatch(name, pattern) for pattern in ours) for name in there)
-
-
-def differences(old: Any, new: Any, where: str = "") -> list[str]:
-    """Where two nested descriptions differ: "train.epochs: 30, now 40"."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = dict.fromkeys([*old, *new])
-        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{where}.{key}".strip("."))]
-    return [] if old == new else [f"{where}: {old}, now {new}"]
 
 
 def _environment(engine: Engine) -> dict[str, Any]:

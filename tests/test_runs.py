@@ -19,8 +19,9 @@ from limbeck.data.views import AutoAugment, RandAugment, Views
 from limbeck.errors import LimbeckError
 from limbeck.objectives import CrossEntropy
 from limbeck.recipes import Recipe, Training, Weights
+from limbeck.recipes.fields import differences
 from limbeck.recipes.recipe import from_json
-from limbeck.runs import differences, hardware, open_run, slug
+from limbeck.runs import hardware, open_run, slug
 from limbeck.training import AdamW, Engine, Schedule
 
 HOLD = """

@@ -3,12 +3,14 @@
 from limbeck.options.arguments import HELP, Option, change, find, is_option, strays, table
 from limbeck.options.choices import choose
 from limbeck.options.commands import (
+    CompareOptions,
     EvaluateOptions,
     RunOptions,
     SummaryOptions,
     apply,
     describe,
     parse,
+    parse_compare,
     parse_evaluate,
     parse_run,
     parse_summary,
@@ -19,6 +21,7 @@ from limbeck.options.shipping import ExportOptions, parse_export
 
 __all__ = [
     "HELP",
+    "CompareOptions",
     "EvaluateOptions",
     "ExportOptions",
     "Option",
@@ -31,6 +34,7 @@ __all__ = [
     "find",
     "is_option",
     "parse",
+    "parse_compare",
     "parse_evaluate",
     "parse_export",
     "parse_run",

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from limbeck import files, recipes
 from limbeck.errors import LimbeckError, nearest
@@ -19,10 +19,12 @@ from limbeck.options.choices import choose
 from limbeck.options.manual import manual
 from limbeck.recipes import Recipe, Teachers, Training, Weights
 from limbeck.spec import Spec, SpecError
+from limbeck.trackers import TRACKERS, refuse_unknown
 from limbeck.training import Device
 
 _A_FILE = "FOLDER/weights.safetensors"
 _NAMES = f"Names are {FORMS}."
+_PAGE = b'<p class="brand">limbeck</p>'  # in all of them
 T = TypeVar("T", bound=Spec)
 
 
@@ -36,7 +38,13 @@ class RunOptions(Spec):
     )
     dry_run: bool = Field(False, description="Tell the time and the disk a run would take, and stop.")
     page: bool = Field(True, description="Make the page at the end; --no-page leaves it to `limbeck report`.")
+    tracker: tuple[str, ...] = Field((), description=f"Also told what happens: {', '.join(TRACKERS)}; by default none.")
     quiet: bool = Field(False, description="Show nothing but the result.")
+
+    @field_validator("tracker")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(refuse_unknown, names))
 
 
 class EvaluateOptions(Spec):
@@ -71,6 +79,15 @@ class EvaluateOptions(Spec):
     std: tuple[float, ...] | None = Field(None, description="For a network's name: a channel's deviation.")
     quiet: bool = Field(False, description="Show nothing but the result.")
     device: Device = Device()
+
+
+class CompareOptions(Spec):
+    """Options of `limbeck compare`."""
+
+    reference: Path | None = Field(None, description="The run that the others are compared with; by default the first.")
+    out: Path | None = Field(Path("compare.html"), description="Where the page goes; none: no page is made.")
+    json_: Path | None = Field(None, description="Also write every figure to this file.")
+    quiet: bool = Field(False, description="Show nothing but the result.")
 
 
 class SummaryOptions(Spec):
@@ -155,6 +172,20 @@ def parse_evaluate(words: Sequence[str], head: str) -> tuple[Path | Source, Eval
     return Path(paths[0]), options
 
 
+def parse_compare(words: Sequence[str], head: str) -> tuple[list[Path], CompareOptions]:
+    """The folders that were typed and the options of `limbeck compare`; raises as `parse_run` does."""
+    (options,), paths = parsed([CompareOptions()], words, head)
+    if options.out is not None:
+        refuse_unwritable(options.out, "--out", "compare.html")
+        if options.out.exists() and _PAGE not in options.out.read_bytes():
+            raise LimbeckError(
+                f"--out {options.out}: that file is there, and is no page of limbeck's. Type --out with another name."
+            )
+    if options.json_ is not None:
+        refuse_unwritable(options.json_)
+    return list(map(Path, paths)), options
+
+
 def parse_summary(words: Sequence[str], head: str) -> tuple[list[str], SummaryOptions]:
     """The names of models and the options of `limbeck summary`; raises as `parse_run` does."""
     (options,), names = parsed([SummaryOptions()], words, head)
@@ -195,10 +226,10 @@ def recipe_at(name: str) -> tuple[Recipe, Path | None]:
     return recipes.find(str(folder / "recipe.json") if folder else name), folder
 
 
-def refuse_unwritable(path: Path) -> None:
-    """Finds out now, and not after long work, that a file cannot be written."""
+def refuse_unwritable(path: Path, option: str = "--json", name: str = "figures.json") -> None:
+    """Finds out now, and not after long work, that a file cannot be written; ``name`` is such a file's."""
     if path.is_dir():
-        raise LimbeckError(f"--json {path}: this is a folder. Type --json {path / 'figures.json'}")
+        raise LimbeckError(f"{option} {path}: this is a folder. Type {option} {path / name}")
     with files.mendable(path), tempfile.TemporaryFile(dir=files.make_folder(path.parent)):
         pass
 

@@ -1,5 +1,6 @@
 """From results to what a person reads."""
 
+from limbeck.report.comparison import comparison_notes, comparison_tables
 from limbeck.report.cost import cost_notes, cost_sentence, cost_tables
 from limbeck.report.export import export_table
 from limbeck.report.metrics import metrics_notes, metrics_tables
@@ -9,6 +10,8 @@ from limbeck.report.table import data_table, remarks, result_table, verdict
 
 __all__ = [
     "all_failed",
+    "comparison_notes",
+    "comparison_tables",
     "corruption_tables",
     "cost_notes",
     "cost_sentence",

@@ -14,8 +14,9 @@ from limbeck import files, own
 from limbeck.errors import LimbeckError
 from limbeck.folders import busy, clear, refuse_foreign
 from limbeck.recipes import Recipe, Training
+from limbeck.recipes.fields import differences
 from limbeck.recipes.recipe import Teacher, chain
-from limbeck.runs import RunFolder, differences
+from limbeck.runs import RunFolder
 from limbeck.sweeps.axes import Plan
 
 _CONTENTS = ("results.json", "table.md", "trainings", "SHA256SUMS", "environment.json", "sweep.json")

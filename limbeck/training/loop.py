@@ -52,6 +52,7 @@ class Job:
         taps: submodules of the network whose outputs the objective needs.
         evaluate: called with the network that would be kept, after every epoch; its figures join the metrics.
         progress: told (steps done, a short note) while training.
+        recorded: told the rows of metrics.jsonl, all that there are, whenever they and their checkpoint are written.
     """
 
     network: nn.Module
@@ -68,6 +69,7 @@ class Job:
     taps: tuple[str, ...] = ()
     evaluate: Callable[[nn.Module], dict[str, float]] = lambda network: {}
     progress: Callable[[int, str], None] = lambda steps, note: None
+    recorded: Callable[[list[dict[str, Any]]], None] = lambda rows: None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -284,6 +286,7 @@ class _Training:
         text = "".join(json.dumps(row) + "\n" for row in self.rows)
         files.write_bytes(job.folder / "metrics.jsonl", text.encode())  # first: after the last checkpoint nobody would
         checkpoint.save(job.folder / "checkpoint.pt", job.identity, state)
+        job.recorded(self.rows)
         self.saved = time.monotonic()
 
     def resume(self) -> int:
@@ -298,10 +301,11 @@ class _Training:
             self.optimizer.load_state_dict(state["optimizer"])
             if self.average:
                 self.average.load_state_dict(state["average"])
-            self.rows = state["rows"]
-            return int(state["epoch"])
+            self.rows, epoch = state["rows"], int(state["epoch"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise checkpoint.unusable(job.folder / "checkpoint.pt", "does not fit this training", error) from error
+        job.recorded(self.rows)
+        return epoch
 
 
 class _Shown(NamedTuple):

@@ -9,6 +9,7 @@ template/   how it looks: base.html and macros.html are every page's
 rendering   from templates to a file
 """
 
+from limbeck.report.page.comparison import write_comparison
 from limbeck.report.page.run import write_page
 
-__all__ = ["write_page"]
+__all__ = ["write_comparison", "write_page"]
