@@ -188,6 +188,22 @@ def _compare(words: list[str]) -> int:
     return 0
 
 
+def _predict(words: list[str]) -> int:
+    from limbeck import options, predicting, report
+
+    what, pictures, asked = options.parse_predict(words, _HELP["predict"])
+    network = predicting.classifier(what, asked.size)
+    found = list(predicting.predict(network, pictures))
+    if asked.format == "table":
+        Console().show(report.prediction_table(found, network.classes, asked.top))
+    else:
+        print((report.prediction_json if asked.format == "json" else report.prediction_csv)(found, network.classes))
+    broken = [f"{each.name} {each.broken}" for each in found if each.broken is not None]
+    if broken:
+        raise LimbeckError(f"{len(broken)} of {len(found)} pictures cannot be read: {'; '.join(broken[:5])}.")
+    return 0
+
+
 def _check(words: list[str]) -> int:
     if _only_names("check", words):
         return 0
@@ -261,6 +277,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "sweep": _sweep,
     "evaluate": _evaluate,
     "export": _export,
+    "predict": _predict,
     "report": _report,
     "compare": _compare,
     "check": _check,

@@ -208,7 +208,8 @@ class Experiment:
                 made = self.trained(how, folder, title, seed, teacher, self.folder.answers(home, how))
             model = described(made)
             assert model is not None
-            save_network(weights, made, model, self.pictures.classes, self.recipe.data.name)
+            side = self.pictures.image_shape[0]
+            save_network(weights, made, model, self.pictures.classes, self.recipe.data.name, side=side)
             self.folder.seal(weights)
         if self.tracking:
             self.tracking.trained(folder)

@@ -119,7 +119,7 @@ def export(
             does. What was in the folder before is left as it was then.
     """
     needs_onnx()
-    console, student = console or Console(), _student(Path(what), role, seed)
+    console, student = console or Console(), chosen(Path(what), role, seed)
     folder = files.make_folder(Path(out) if out else student.home)
     engine = choose(Device(name="cpu", precision="fp32", compile="off"))
     test = data.load(student.test, "test", console)
@@ -183,7 +183,7 @@ def export(
     return Exported(folder, results)
 
 
-def _student(path: Path, role: str | None, seed: int | None) -> Student:
+def chosen(path: Path, role: str | None = None, seed: int | None = None) -> Student:
     """The network that is meant.
 
     Raises:

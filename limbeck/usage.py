@@ -17,6 +17,8 @@ usage: limbeck COMMAND [OPTIONS]
                         network of yours
   export RUN|FILE       a student as plain PyTorch, exported program and ONNX, in
                         floats and in eight bits, each judged and timed
+  predict RUN|FILE PICTURE...
+                        what a student says of pictures, folders, or the input
   report RUN            make a run's page anew, RUN/report.html, with its figures
   compare RUN RUN...    finished runs side by side: recipes, accuracy, paired
                         differences, cost; on the screen and as a page
@@ -106,6 +108,15 @@ their recipes, accuracy on each test set, differences from the first run with
 measured. Nothing is trained and no network is asked.
 
 Example: limbeck compare runs/one runs/another --out compare.html
+""",
+    "predict": """\
+usage: limbeck predict RUN|FILE PICTURE... [OPTIONS]
+
+Prints how likely the student of a run, of a weights.safetensors or of an
+exported .onnx thinks each class of each picture. PICTURE is a file, a folder,
+or - for a picture on the standard input. Ends with 2 where a picture is broken.
+
+Example: limbeck predict runs/my-run photo.jpg more/ --format csv
 """,
     "check": """\
 usage: limbeck check FILE.py:LOSS|MODULE:LOSS...

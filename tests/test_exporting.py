@@ -106,12 +106,12 @@ def test_the_student_of_a_run_is_the_first_seeds_distilled_one(tmp_path: Path, w
     for role, seed in (("alone", 3), ("distilled", 4)):
         target = tmp_path / f"seed{seed}" / role / "weights.safetensors"
         files.write_bytes(target, weights.read_bytes())
-    chosen = exporting._student(tmp_path, None, None)
-    assert (chosen.role, chosen.seed, chosen.test, chosen.home) == ("distilled", 4, "digits", tmp_path / "export")
-    assert (chosen.learned[1], chosen.learned[2].crop) == (7, 2)
-    assert exporting._student(tmp_path, "alone", None).seed == 3
+    student = exporting.chosen(tmp_path)
+    assert (student.role, student.seed, student.test, student.home) == ("distilled", 4, "digits", tmp_path / "export")
+    assert (student.learned[1], student.learned[2].crop) == (7, 2)
+    assert exporting.chosen(tmp_path, "alone", None).seed == 3
     with pytest.raises(LimbeckError, match=r"no finished distilled of seed 3\. It has: alone \(seed 3\), d"):
-        exporting._student(tmp_path, "distilled", 3)
+        exporting.chosen(tmp_path, "distilled", 3)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:

@@ -22,12 +22,14 @@ class Saved(NamedTuple):
         model: its description.
         classes: their names in the order of the logits.
         data: the data set that it was trained on, where the file says so.
+        side: height and width in pixels of the pictures that it was trained on, where the file says so.
     """
 
     network: nn.Module
     model: AnyModel
     classes: tuple[str, ...]
     data: str | None
+    side: int | None = None
 
 
 def save_network(
@@ -37,6 +39,7 @@ def save_network(
     classes: tuple[str, ...],
     data: str | None = None,
     half: bool = False,
+    side: int | None = None,
 ) -> None:
     """Writes the weights, normalisation included, and what `Saved` needs as metadata.
 
@@ -47,8 +50,11 @@ def save_network(
         classes: their names in the order of the logits.
         data: the data set that it was trained on.
         half: round the weights to half precision.
+        side: height and width in pixels of the pictures that it was trained on.
     """
     metadata = {"model": model.model_dump_json(), "classes": "\n".join(classes), **({"data": data} if data else {})}
+    if side is not None:
+        metadata["side"] = str(side)
     tensors = {
         name: tensor.half() if half and tensor.is_floating_point() else tensor
         for name, tensor in network.state_dict().items()
@@ -80,10 +86,14 @@ def load_network(path: Path) -> Saved:
             f"the weights in {path} do not fit the network that the file names: {error}. "
             "Replace it with a good copy; if a run made it, removing it and running again has it made again."
         ) from error
-    return Saved(network.eval(), model, classes, metadata.get("data"))
+    return Saved(network.eval(), model, classes, metadata.get("data"), _number(metadata.get("side")))
 
 
 def _channels(tensors: dict[str, Tensor]) -> int:
     """Of the pictures: as many as there are factors to normalise them by."""
     scales = [tensor for name, tensor in tensors.items() if name.rpartition(".")[2] == "scale" and tensor.ndim == 3]
     return scales[0].numel() if scales else 3
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None

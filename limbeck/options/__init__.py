@@ -17,7 +17,7 @@ from limbeck.options.commands import (
     recipe_at,
     sketch,
 )
-from limbeck.options.shipping import ExportOptions, parse_export
+from limbeck.options.shipping import ExportOptions, PredictOptions, parse_export, parse_predict
 
 __all__ = [
     "HELP",
@@ -25,6 +25,7 @@ __all__ = [
     "EvaluateOptions",
     "ExportOptions",
     "Option",
+    "PredictOptions",
     "RunOptions",
     "SummaryOptions",
     "apply",
@@ -37,6 +38,7 @@ __all__ = [
     "parse_compare",
     "parse_evaluate",
     "parse_export",
+    "parse_predict",
     "parse_run",
     "parse_summary",
     "recipe_at",

@@ -195,8 +195,8 @@ def find(known: Mapping[str, Option], name: str) -> tuple[Option | None, bool]:
 
 
 def is_option(word: str) -> bool:
-    """Whether a word begins an option; -1 and -.5 are values."""
-    return re.match(r"-(?![\d.])", word) is not None
+    """Whether a word begins an option; -1 and -.5 are values, and - alone stands for the standard input."""
+    return re.match(r"-(?![\d.]|$)", word) is not None
 
 
 def _pieces(known: Mapping[str, Option], words: Sequence[str]) -> Iterator[tuple[str, Option | None, bool, list[str]]]:

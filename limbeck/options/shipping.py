@@ -1,4 +1,4 @@
-"""The options of what is done with a student that is trained: `limbeck export`."""
+"""The options of what is done with a student that is trained: `limbeck export`, `limbeck predict`."""
 
 from __future__ import annotations
 
@@ -32,3 +32,25 @@ def parse_export(words: Sequence[str], head: str) -> tuple[Path, ExportOptions]:
         raise LimbeckError(f"{what}? Type it first: limbeck export runs/RUN")
     refuse_what_is_not_trained(Path(paths[0]))
     return Path(paths[0]), options
+
+
+class PredictOptions(Spec):
+    """Options of `limbeck predict`."""
+
+    format: Literal["table", "json", "csv"] = Field(
+        "table", description="What is printed; json and csv have all classes."
+    )
+    top: int = Field(3, ge=1, description="Classes a picture, in the table.")
+    size: int | None = Field(None, ge=4, le=4096, description="Side that pictures are brought to; none: the network's.")
+
+
+def parse_predict(words: Sequence[str], head: str) -> tuple[Path, list[str], PredictOptions]:
+    """The run or file, which is there, the pictures, and the options; raises as `parse_run` does."""
+    (options,), given = parsed([PredictOptions()], words, head)
+    if len(given) < 2:
+        missing = f"{given[0]} is asked about nothing" if given else "who is asked, and about which pictures"
+        raise LimbeckError(f"{missing}? Type limbeck predict runs/RUN picture.png, or a folder of pictures, or -")
+    path = Path(given[0])
+    if path.suffix != ".onnx" or not path.is_file():
+        refuse_what_is_not_trained(path)
+    return path, given[1:], options

@@ -37,7 +37,7 @@ class Setting:
 def main(setting: Setting, console: Console) -> None:
     """Rounds, writes, reads again and judges."""
     saved = load_network(setting.run / f"seed{setting.seed}" / "distilled" / "weights.safetensors")
-    save_network(setting.out, saved.network, saved.model, saved.classes, setting.data, half=True)
+    save_network(setting.out, saved.network, saved.model, saved.classes, setting.data, half=True, side=saved.side)
     RunFolder(setting.run).note_evaluation("distilled, half precision", setting.seed, setting.data, "test")
     results = judging.evaluate(setting.out, engine=choose(Device(precision="fp32")), console=console)
     console.show(report.result_table(results, str(setting.out)))

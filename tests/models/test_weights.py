@@ -34,7 +34,7 @@ def path(tmp_path: Path, network: Normalised) -> Path:
 
 def test_the_network_comes_back_with_its_normalisation_and_classes(path: Path, network: Normalised) -> None:
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    loaded, model, classes, data = load_network(path)
+    loaded, model, classes, data, _ = load_network(path)
     assert (model, classes, data) == (MODEL, CLASSES, None)
     assert not any(module.training for module in loaded.modules())
     assert loaded.state_dict().keys() == network.state_dict().keys()

@@ -1,0 +1,141 @@
+"""What a trained student says of anybody's pictures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from limbeck import exporting, files
+from limbeck.data.pictures.decoding import Broken, decode
+from limbeck.errors import LimbeckError
+from limbeck.exports.graph import Session, needs_onnx, read_labels
+from limbeck.models.weights import load_network
+
+STDIN = "-"
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+_AT_ONCE = 64
+
+
+class Classifier(NamedTuple):
+    """A network that is ready to be asked.
+
+    Attributes:
+        network: float pictures (B, 3, side, side) in [0, 1] to logits.
+        classes: their names in the order of the logits.
+        side: pixels of the pictures that it was trained on.
+        path: the file that it is from.
+    """
+
+    network: Callable[[Tensor], Tensor]
+    classes: tuple[str, ...]
+    side: int
+    path: Path
+
+
+class Prediction(NamedTuple):
+    """What is said of one picture: its name, and a probability for each class; or why nothing is."""
+
+    name: str
+    probabilities: tuple[float, ...] = ()
+    broken: str | None = None
+
+
+def classifier(what: Path, side: int | None = None) -> Classifier:
+    """The network of a run, of a weights.safetensors or of an ONNX file that `limbeck export` wrote.
+
+    Of a run it is the student that was exported, where there is one and the run still has the weights that it is of;
+    else the student that `limbeck export` would take.
+
+    Args:
+        what: a run's folder, or a file.
+        side: pixels that pictures are brought to; by default those that it was trained on.
+
+    Raises:
+        LimbeckError: there is no such network, or its file does not say the pictures' size.
+    """
+    if what.is_dir():
+        student = exporting.chosen(what)
+        onnx, told = student.home / "student.onnx", student.home / "export.json"
+        if onnx.exists() and told.exists() and _of(told) == files.digest(student.weights):
+            return classifier(onnx, side)
+        return classifier(student.weights, side)
+    if what.suffix == ".onnx":
+        needs_onnx()
+        session = Session(what)
+        known = session.picture[1] if isinstance(session.picture[1], int) else None
+        return Classifier(session, read_labels(what), side or known or _unknown_size(what), what)
+    saved = load_network(what)
+    return Classifier(_asked(saved.network), saved.classes, side or saved.side or _unknown_size(what), what)
+
+
+def predict(classifier: Classifier, pictures: Sequence[str | Path]) -> Iterator[Prediction]:
+    """What the network says of each picture, in order; folders stand for the pictures in them, by name.
+
+    Args:
+        classifier: by `classifier`.
+        pictures: files, folders, and "-" for one picture on the standard input.
+
+    Raises:
+        LimbeckError: a file or folder is not there, or a folder holds no picture.
+    """
+    waiting: list[tuple[str, Tensor | str]] = []
+    for name, content in _contents(pictures):
+        try:
+            pixels = decode(content, classifier.side, "crop").pixels
+            waiting.append((name, torch.tensor(pixels).permute(2, 0, 1).float().div_(255)))
+        except Broken as error:
+            waiting.append((name, str(error)))
+        if len(waiting) == _AT_ONCE:
+            yield from _answered(classifier, waiting)
+            waiting = []
+    yield from _answered(classifier, waiting)
+
+
+def _answered(classifier: Classifier, waiting: Sequence[tuple[str, Tensor | str]]) -> Iterator[Prediction]:
+    whole = [picture for _, picture in waiting if isinstance(picture, Tensor)]
+    answers = iter(classifier.network(torch.stack(whole)).double().softmax(1).tolist() if whole else ())
+    for name, picture in waiting:
+        yield Prediction(name, tuple(next(answers))) if isinstance(picture, Tensor) else Prediction(name, (), picture)
+
+
+def _contents(pictures: Sequence[str | Path]) -> Iterator[tuple[str, bytes]]:
+    for given in pictures:
+        if str(given) == STDIN:
+            yield "the standard input", sys.stdin.buffer.read()
+            continue
+        path = Path(given)
+        if not path.exists():
+            raise LimbeckError(f"{path} does not exist. Give pictures, folders of pictures, or - for one on the input.")
+        found = [path]
+        if path.is_dir():
+            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+            if not found:
+                raise LimbeckError(f"{path} holds no pictures ({', '.join(_SUFFIXES[:4])}, ...). Give another folder.")
+        for file in found:
+            with files.mendable(file):
+                yield str(file), file.read_bytes()
+
+
+def _asked(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    def ask(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return network(images)  # type: ignore[no-any-return]
+
+    return ask
+
+
+def _of(told: Path) -> str | None:
+    """The digest of the weights that an export is of."""
+    try:
+        return str(files.read_json(told)["student"]["weights"])
+    except (LimbeckError, KeyError, TypeError):
+        return None
+
+
+def _unknown_size(path: Path) -> int:
+    raise LimbeckError(f"{path} does not say the size of its pictures. Type --size with their side in pixels.")
