@@ -164,7 +164,7 @@ def test_a_second_process_is_refused_and_an_interruption_says_how_to_continue(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    long = ["--teacher.train.epochs", "200"]
+    long = ["--teacher.train.epochs", "20000"]
     process = start(out, *long)
     assert main(["run", "digits", *OPTIONS, *long, "--out", str(out)]) == 2
     refused = capsys.readouterr()
