@@ -127,6 +127,7 @@ def _evaluate(words: list[str]) -> int:
         teacher=asked.teacher,
         corruptions=asked.corruptions,
         cost=asked.cost,
+        code=asked.code,
     )
     tables = [*report.metrics_tables(results), *report.corruption_tables(results, results["details"])]
     for table in (report.result_table(results, what.name if isinstance(what, Source) else str(what)), *tables):
@@ -147,7 +148,7 @@ def _export(words: list[str]) -> int:
 
     path, asked = options.parse_export(words, _HELP["export"])
     console = Console(quiet=asked.quiet)
-    exported = exporting.export(path, asked.out, asked.role, asked.seed, console)
+    exported = exporting.export(path, asked.out, asked.role, asked.seed, console, asked.code)
     console.show(report.export_table(exported.results))
     console.show("\n".join([*exported.results["notes"], f"All of it is in {exported.folder}"]))
     return 0
@@ -192,7 +193,7 @@ def _predict(words: list[str]) -> int:
     from limbeck import options, predicting, report
 
     what, pictures, asked = options.parse_predict(words, _HELP["predict"])
-    network = predicting.classifier(what, asked.size)
+    network = predicting.classifier(what, asked.size, asked.code)
     found = list(predicting.predict(network, pictures))
     if asked.format == "table":
         Console().show(report.prediction_table(found, network.classes, asked.top))

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from limbeck import costing, data, files, judging, portraits, robustness, trained
+from limbeck import costing, data, files, judging, own, portraits, robustness, trained
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
@@ -18,11 +17,9 @@ from limbeck.evaluation import predict
 from limbeck.evaluation.assessment import Corrupted, Who, assess
 from limbeck.evaluation.calibration import fit_temperature
 from limbeck.judging import Judged, Split
-from limbeck.models.sources import Source, is_source, refuse_what_does_not_answer
+from limbeck.models.sources import Source, is_source
 from limbeck.trained import Known, Trained, answers_file, kept_answers
 from limbeck.training import Engine
-
-_TRIED_ON = 3  # pictures; more than the one that an example often has
 
 
 def evaluate(
@@ -35,6 +32,7 @@ def evaluate(
     teacher: str | Path | Source | None = None,
     corruptions: bool = False,
     cost: bool = False,
+    code: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Judges what is already trained: all the networks of a run, the one of a weights file, or someone else's.
 
@@ -52,6 +50,7 @@ def evaluate(
         corruptions: whether the first seed's networks are asked about corrupted copies of the first data set, too. What
             a run has of it is kept in its folder, and not asked twice.
         cost: whether it is measured what these networks cost.
+        code: files of the user's own that networks of limbeck's files are made by, and that may be run for it.
 
     Returns:
         the keys of results.json, ``recipe`` excepted, and as ``details`` those of details.json.
@@ -59,7 +58,8 @@ def evaluate(
     Raises:
         LimbeckError: there is no such network, a data set cannot be had, or a network does not answer with its classes.
     """
-    found = _trained(what)
+    own.read_anew()
+    found = _trained(what, code)
     names = tuple(names) or (found.tests if found else ())
     if not names:
         why = f"{what} does not say what it was trained on." if found else f"On which pictures is {_name(what)} judged?"
@@ -69,7 +69,7 @@ def evaluate(
     if teacher is not None:
         if ("teacher", None) in found.networks:
             raise LimbeckError(f"{what} has a teacher of its own. Leave --teacher away.")
-        theirs = _trained(teacher) or trained.of_source(_source(teacher), classes)
+        theirs = _trained(teacher, code) or trained.of_source(_source(teacher), classes)
         known = trained.teacher_of(theirs, _name(teacher))
         found = found._replace(networks={("teacher", None): known, **found.networks})
     sets, not_measured = judging.load_sets(names, split, engine, console)
@@ -110,12 +110,12 @@ def _source(what: str | Path | Source) -> Source:
     return what if isinstance(what, Source) else Source(name=str(what))
 
 
-def _trained(what: str | Path | Source) -> Trained | None:
+def _trained(what: str | Path | Source, code: Sequence[Path]) -> Trained | None:
     """The networks of a run or of a weights file; None for what is someone else's."""
     if isinstance(what, Source) or (is_source(str(what)) and not Path(what).is_dir()):
         return None
     path = Path(what)
-    return trained.of_run(path) if path.is_dir() else trained.of_file(path)
+    return trained.of_run(path, code) if path.is_dir() else trained.of_file(path, code)
 
 
 def _fits(known: Known, sets: Sequence[Dataset], engine: Engine) -> list[str]:
@@ -125,10 +125,7 @@ def _fits(known: Known, sets: Sequence[Dataset], engine: Engine) -> list[str]:
         if known.classes is not None and known.weights is not None:
             trained.refuse_other_classes(known.weights, known.classes, pictures)
             continue
-        some = engine.pictures(pictures.fetch(torch.arange(min(_TRIED_ON, len(pictures)))).permute(0, 3, 1, 2))
-        with engine.precision():
-            classes = (pictures.name, len(pictures.classes))
-            note = refuse_what_does_not_answer(known.title, known.network, some, classes)
+        note = trained.refuse_other_answers(known.title, known.network, pictures, engine)
         notes |= {note: None} if note else {}
     return list(notes)
 

@@ -16,10 +16,14 @@ from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.distillation import figures, prepared
 from limbeck.errors import LimbeckError
-from limbeck.models.composed import described
+from limbeck.models.composed import described, notes_of
 from limbeck.models.ensemble import Ensemble
 from limbeck.models.folding import folded
 from limbeck.models.model import Model
+from limbeck.models.names import is_source
+from limbeck.models.network import Network
+from limbeck.models.normalised import Normalised
+from limbeck.models.sources import Source
 from limbeck.models.weights import load_network, save_network
 from limbeck.recipes.catalogue import find
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
@@ -62,6 +66,7 @@ def run(
     Raises:
         LimbeckError: a mistake that the user can mend; what was reached until then is kept.
     """
+    own.read_anew()
     recipe = recipe_of(recipe, "run")
     trackers = (tracker,) if isinstance(tracker, str) else tracker
     refuse_absent(trackers)
@@ -142,7 +147,7 @@ class Experiment:
         self.recipe, self.folder, self.engine, self.console = recipe, folder, engine, console
         self.pictures, self.held_out = pictures or divided(recipe, engine, console)
         self.tracking: Tracking | None = None
-        _refuse_large_batches(recipe, len(self.pictures))
+        self.notices: dict[str, None] = {}  # what is to be said of the networks
         rehearse(self)
 
     def run(self, tracking: Tracking | None = None) -> dict[str, Any]:
@@ -177,9 +182,26 @@ class Experiment:
             teacher if taught else None,
         )
 
-    def fresh(self, model: Model) -> nn.Module:
-        """A new network with weights from torch's random state, on the engine's device."""
-        return self.engine.place(model.build(len(self.pictures.classes), self.pictures.statistics()))
+    def fresh(self, model: Model) -> Normalised:
+        """A new network with weights from torch's random state, or those it starts from, on the engine's device."""
+        network = model.build(len(self.pictures.classes), self.pictures.statistics())
+        self.engine.place(network)
+        self._notice(model, network)
+        return network
+
+    def given(self, source: Source) -> Normalised:
+        """A teacher that limbeck did not make, on the engine's device.
+
+        Raises:
+            LimbeckError: it does not answer with the classes of the data.
+        """
+        network = trained.given(source, self.pictures, self.engine)
+        self._notice(source, network)
+        return network
+
+    def _notice(self, described: Network, network: Normalised) -> None:
+        notes = [described.shows(network), *network.notes] if is_source(described.name) else network.notes
+        self.notices |= dict.fromkeys(notes)
 
     def introduce(self) -> None:
         """Says what is about to be done, with what, and why so."""
@@ -187,7 +209,7 @@ class Experiment:
         held = f", {len(self.held_out):,} held out" if len(self.held_out) else ""
         say(f"recipe {recipe.name} -> {self.folder.path}")
         say(f"  {recipe.data.name}: {len(self.pictures):,} training pictures{held}")
-        for reason in self.engine.reasons:
+        for reason in (*self.engine.reasons, *self.notices):
             say(f"  {reason}")
 
     def network(self, how: Teacher, folder: Path, title: str, seed: int, teacher: nn.Module | None = None) -> nn.Module:
@@ -198,8 +220,10 @@ class Experiment:
             return network
         weights = folder / "weights.safetensors"
         if not weights.exists():
-            if isinstance(how, Teachers):
-                made: nn.Module = self.together(how, folder, title, seed)
+            if isinstance(how, Source):
+                made: nn.Module = self.given(how)
+            elif isinstance(how, Teachers):
+                made = self.together(how, folder, title, seed)
             else:
                 home = self.folder.teacher
                 if teacher is None and how.teacher is not None:
@@ -230,7 +254,7 @@ class Experiment:
 
     def loaded(self, weights: Path) -> nn.Module:
         """The network of a weights file, if it speaks of the same classes as the data."""
-        saved = load_network(weights)
+        saved = load_network(weights, own.named(self.recipe))
         trained.refuse_other_classes(weights, saved.classes, self.pictures)
         return saved.network
 
@@ -246,6 +270,7 @@ class Experiment:
             peak = Peak(self.engine.device)
             with streams.seeded(seed, "weights"):
                 network = self.fresh(how.student)
+            notes = notes_of(network)
             job = prepared(
                 network,
                 teacher,
@@ -267,15 +292,6 @@ class Experiment:
                 job.recorded = functools.partial(self.tracking.epochs, folder)
             with self.console.bar(label, job.steps_per_epoch * how.train.epochs) as bar:
                 job.progress = bar.update
-                return folded(fit(job))
-
-
-def _refuse_large_batches(recipe: Recipe, pictures: int) -> None:
-    """A batch larger than the training set is a mistake, not a wish."""
-    for above, training in recipe.chain():
-        if isinstance(training, Training) and training.train.batch_size > pictures:
-            raise LimbeckError(
-                f"{above}train.batch_size = {training.train.batch_size} is larger than the training set of {pictures} "
-                f"pictures. Type --{above}train.batch-size {min(128, pictures)}, or hold out fewer with "
-                "--protocol.holdout."
-            )
+                made = folded(fit(job))
+        made.notes = notes  # type: ignore[assignment]
+        return made

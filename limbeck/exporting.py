@@ -21,7 +21,7 @@ difference the largest one between their logits. Everything is measured on the C
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,6 +103,7 @@ def export(
     role: str | None = None,
     seed: int | None = None,
     console: Console | None = None,
+    code: Sequence[Path] = (),
 ) -> Exported:
     """Writes a student as plain PyTorch, exported program and ONNX, in floats and in eight bits, and judges each.
 
@@ -113,13 +114,14 @@ def export(
             that there is.
         seed: which one; by default the first.
         console: where progress goes.
+        code: files of the user's own that the network is made by, and that may be run for it.
 
     Raises:
         LimbeckError: there is no such network, a package is missing, or a float form does not answer as the original
             does. What was in the folder before is left as it was then.
     """
     needs_onnx()
-    console, student = console or Console(), chosen(Path(what), role, seed)
+    console, student = console or Console(), chosen(Path(what), role, seed, code)
     folder = files.make_folder(Path(out) if out else student.home)
     engine = choose(Device(name="cpu", precision="fp32", compile="off"))
     test = data.load(student.test, "test", console)
@@ -183,14 +185,14 @@ def export(
     return Exported(folder, results)
 
 
-def chosen(path: Path, role: str | None = None, seed: int | None = None) -> Student:
+def chosen(path: Path, role: str | None = None, seed: int | None = None, code: Sequence[Path] = ()) -> Student:
     """The network that is meant.
 
     Raises:
         LimbeckError: there is no such one.
     """
     if not path.is_dir():
-        saved = load_network(path)
+        saved = load_network(path, code)
         if saved.data is None:
             raise LimbeckError(f"{path} does not say what it was trained on. Export from the run's folder.")
         home = path.parent / f"{path.stem}-export"
@@ -211,7 +213,7 @@ def chosen(path: Path, role: str | None = None, seed: int | None = None) -> Stud
     recipe = files.read_json(path / "recipe.json")
     views = Views(**{**recipe["views"], "mix": None})
     learned = (plan.data, int(recipe["protocol"]["holdout"]), views)
-    saved = load_network(there[who])
+    saved = load_network(there[who], code)
     return Student(saved, there[who], *who, plan.tests[0], learned, path / "export", plan.folder)
 
 

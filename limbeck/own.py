@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import importlib.util
 import inspect
 import linecache
@@ -25,19 +26,34 @@ def is_own(kind: type) -> bool:
 
 def classes(description: object) -> list[type[Spec]]:
     """The users' own classes that a description is made of, however deep, and those that they inherit from."""
-    bases = dict.fromkeys(base for kind in _kinds(description) for base in kind.__mro__)
+    bases = dict.fromkeys(base for spec in _specs(description) for base in type(spec).__mro__)
     return [base for base in bases if issubclass(base, Spec) and is_own(base)]
 
 
-def _kinds(part: object) -> Iterator[type]:
+def named(description: object) -> list[Path]:
+    """The files with code that a description names, however deep: networks of the user's own."""
+    return list(dict.fromkeys(path for spec in _specs(description) for path in spec.named_code()))
+
+
+def code_files(description: object) -> list[str]:
+    """All files of the user's own that a description depends on: they define its classes, or it names them."""
+    return list(dict.fromkeys([*map(file, classes(description)), *map(str, named(description))]))
+
+
+def texts(description: object) -> list[str]:
+    """What stands for the content of those files."""
+    return sorted({*map(source, classes(description)), *map(stamp, named(description))})
+
+
+def _specs(part: object) -> Iterator[Spec]:
     if isinstance(part, Spec):
-        yield type(part)
+        yield part
         part = [getattr(part, name) for name in type(part).model_fields]
     if isinstance(part, Mapping):
         part = list(part.values())
     if isinstance(part, (list, tuple, set, frozenset)):
         for inner in part:
-            yield from _kinds(inner)
+            yield from _specs(inner)
 
 
 def file(kind: type) -> str:
@@ -58,6 +74,28 @@ def source(kind: type) -> str:
     path = file(kind)
     linecache.checkcache(path)
     return "".join(linecache.getlines(path)) or uuid.uuid4().hex
+
+
+def stamp(path: Path) -> str:
+    """The SHA-256 of a file with code, as it was when first asked for (see `read_anew`); "" where it is gone."""
+    return _stamp(path.resolve())
+
+
+@functools.cache
+def _stamp(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+@functools.cache
+def module_of(path: Path, purpose: str, advice: str) -> ModuleType:
+    """As `run_file`, once: what was run stays what it was, though the file be edited."""
+    return run_file(path, purpose, advice)
+
+
+def read_anew() -> None:
+    """Forgets the files that descriptions named: a run that begins takes them as they are now, and keeps to that."""
+    _stamp.cache_clear()
+    module_of.cache_clear()
 
 
 def line(error: BaseException, files: Collection[str]) -> tuple[str, int] | None:
@@ -120,7 +158,7 @@ def running(name: str, path: Path | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def blamed(description: Spec) -> Iterator[None]:
-    """Turns what the users' own classes in a description raise into a `LimbeckError` that names the file and line.
+    """Turns what users' own classes and networks in a description raise into a `LimbeckError` with the file and line.
 
     Errors that come about elsewhere are let through.
     """
@@ -129,7 +167,7 @@ def blamed(description: Spec) -> Iterator[None]:
     except LimbeckError:
         raise
     except (Exception, SystemExit) as error:
-        place = line(error, {file(kind) for kind in classes(description)})
+        place = line(error, {*map(file, classes(description)), *(str(path.resolve()) for path in named(description))})
         if place is None:
             raise
         where = "{}:{}".format(*place)

@@ -17,6 +17,7 @@ from limbeck.evaluation import predict
 from limbeck.evaluation.corruptions import KINDS_AND_SEVERITIES, corrupted_set
 from limbeck.experiment import Experiment
 from limbeck.models.ensemble import Ensemble
+from limbeck.models.sources import Source
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
 from limbeck.runs import RunFolder
 from limbeck.training import choose
@@ -111,6 +112,10 @@ class _Planner:
         """Measures a teacher's own training, and its teacher's; returns a network that labels views."""
         if isinstance(how, Weights):
             return self.experiment.engine.place(self.experiment.loaded(how.path))
+        if isinstance(how, Source):
+            given = self.experiment.given(how)
+            self.kept += _bytes(given)
+            return given
         if isinstance(how, Teachers):
             members = enumerate(how.members, start=1)
             return Ensemble([self.teacher(member, f"{title} {number}", judged_on) for number, member in members])
@@ -133,7 +138,7 @@ class _Planner:
         if judged_on and self.corrupted:
             self.stages.append(Stage(f"{title}, corrupted pictures", name, self.corrupted, 1, 1, speed))
         classes = len(self.pictures.classes)
-        weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+        weights = _bytes(network)
         tables = epochs * pictures * 2 * classes if later else 0
         self.kept += seeds * (weights + judged_on * (4 * classes + 8)) + tables
         return network
@@ -189,6 +194,10 @@ class _Planner:
     def disk(self) -> int:
         """Bytes at the most: what is kept, the stored answers, and the largest checkpoint beside its successor."""
         return self.kept + 2 * self.largest_checkpoint
+
+
+def _bytes(network: nn.Module) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
 
 
 def _epoch_seconds(folder: Path) -> tuple[float, float]:

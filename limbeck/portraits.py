@@ -15,7 +15,7 @@ from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.assessment import Who
 from limbeck.evaluation.results import ONE_TEACHER, Measurement, key, named
-from limbeck.models.composed import described
+from limbeck.models.composed import described, notes_of
 from limbeck.recipes.recipe import Recipe, Weights
 from limbeck.runs import RunFolder
 
@@ -93,6 +93,7 @@ def size(network: nn.Module) -> int:
 def notes(networks: Mapping[Who, nn.Module]) -> list[str]:
     """What a reader of the results has to know of the networks."""
     said = [ONE_TEACHER] if ("teacher", None) in networks else []
+    said += dict.fromkeys(note for network in networks.values() for note in notes_of(network))
     sizes = {role: f"{size(network):,}" for (role, _), network in networks.items()}
     alone, distilled = sizes.get("alone"), sizes.get("distilled")
     if alone and distilled and alone != distilled:

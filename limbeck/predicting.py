@@ -45,7 +45,7 @@ class Prediction(NamedTuple):
     broken: str | None = None
 
 
-def classifier(what: Path, side: int | None = None) -> Classifier:
+def classifier(what: Path, side: int | None = None, code: Sequence[Path] = ()) -> Classifier:
     """The network of a run, of a weights.safetensors or of an ONNX file that `limbeck export` wrote.
 
     Of a run it is the student that was exported, where there is one and the run still has the weights that it is of;
@@ -54,22 +54,23 @@ def classifier(what: Path, side: int | None = None) -> Classifier:
     Args:
         what: a run's folder, or a file.
         side: pixels that pictures are brought to; by default those that it was trained on.
+        code: files of the user's own that the network is made by, and that may be run for it.
 
     Raises:
         LimbeckError: there is no such network, or its file does not say the pictures' size.
     """
     if what.is_dir():
-        student = exporting.chosen(what)
+        student = exporting.chosen(what, code=code)
         onnx, told = student.home / "student.onnx", student.home / "export.json"
         if onnx.exists() and told.exists() and _of(told) == files.digest(student.weights):
             return classifier(onnx, side)
-        return classifier(student.weights, side)
+        return classifier(student.weights, side, code)
     if what.suffix == ".onnx":
         needs_onnx()
         session = Session(what)
         known = session.picture[1] if isinstance(session.picture[1], int) else None
         return Classifier(session, read_labels(what), side or known or _unknown_size(what), what)
-    saved = load_network(what)
+    saved = load_network(what, code)
     return Classifier(_asked(saved.network), saved.classes, side or saved.side or _unknown_size(what), what)
 
 

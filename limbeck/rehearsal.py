@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from limbeck import objectives, own
+from limbeck import objectives, own, trained
 from limbeck.data.mixing import mix
 from limbeck.data.views import make_views
 from limbeck.distillation import introduced
+from limbeck.errors import LimbeckError
 from limbeck.models.ensemble import Ensemble
+from limbeck.models.names import is_source
+from limbeck.models.sources import Source
 from limbeck.objectives import Batch, Known, Mixed, tapped
-from limbeck.recipes.recipe import Teacher, Teachers, Training, Weights
+from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
 from limbeck.training.memory import enough_memory
 
 if TYPE_CHECKING:
@@ -28,10 +31,34 @@ def rehearse(experiment: Experiment) -> None:
     Raises:
         LimbeckError: one of them cannot do what the training will ask.
     """
+    _refuse_large_batches(experiment.recipe, len(experiment.pictures))
     for student in experiment.recipe.students().values():
         for _, how in student.chain():
-            if isinstance(how, Training) and (how.teacher or own.classes(how)):
+            if not isinstance(how, Training):
+                continue
+            if is_source(how.student.name):
+                _try(experiment, how)
+            if how.teacher or own.classes(how):
                 _rehearse(experiment, how)
+
+
+def _refuse_large_batches(recipe: Recipe, pictures: int) -> None:
+    """A batch larger than the training set is a mistake, not a wish."""
+    for above, training in recipe.chain():
+        if isinstance(training, Training) and training.train.batch_size > pictures:
+            raise LimbeckError(
+                f"{above}train.batch_size = {training.train.batch_size} is larger than the training set of {pictures} "
+                f"pictures. Type --{above}train.batch-size {min(128, pictures)}, or hold out fewer with "
+                "--protocol.holdout."
+            )
+
+
+def _try(experiment: Experiment, how: Training) -> None:
+    """Asks a student that limbeck did not make about a few pictures."""
+    engine, title = experiment.engine, how.student.title()
+    memory = enough_memory(f"a student's first pictures ({title})", how.train)
+    with own.blamed(how), memory, torch.random.fork_rng(devices=engine.generators()):
+        trained.refuse_other_answers(title, experiment.fresh(how.student).eval(), experiment.pictures, engine)
 
 
 def _rehearse(experiment: Experiment, how: Training) -> None:
@@ -70,6 +97,8 @@ def stand_in(experiment: Experiment, how: Teacher) -> nn.Module:
     """A network such as this teacher will be, in eval mode."""
     if isinstance(how, Weights):
         return experiment.engine.place(experiment.loaded(how.path))
+    if isinstance(how, Source):
+        return experiment.given(how)
     if isinstance(how, Teachers):
         return Ensemble([stand_in(experiment, member) for member in how.members]).eval()
     return _known(experiment, how).student_network.eval()

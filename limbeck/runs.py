@@ -221,7 +221,7 @@ def _refuse_another(recipe: Recipe, folder: RunFolder, fresh: bool) -> None:
             "Type --out with another folder, or leave --out away to get one of its own."
         )
     if noted not in (None, recipe.digest()):
-        edited = ", ".join(dict.fromkeys(map(own.file, own.classes(recipe)))) or path / "recipe.json"
+        edited = ", ".join(own.code_files(recipe)) or path / "recipe.json"
         raise LimbeckError(
             f"{edited} was edited since the run in {path} was started (recipe {noted}, now {recipe.digest()}). Type "
             "--fresh to start over there, --out with another folder, or leave --out away to get one of its own."

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Self
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from limbeck.errors import LimbeckError, nearest, unknown
 
@@ -34,9 +43,15 @@ class SpecError(LimbeckError):
 class Spec(BaseModel):
     """A frozen, typed description; unknown fields and impossible values are refused.
 
+    Attributes:
+        later: fields that are written down only where they are not as by default, so that what was described before
+            there were such fields is written as it was.
+
     Raises:
         SpecError: on construction, naming the field, the value and what is allowed.
     """
+
+    later: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
@@ -49,6 +64,18 @@ class Spec(BaseModel):
     def with_(self, **changes: Any) -> Self:
         """A copy with some fields changed, validated again. ``spec.with_(train=spec.train.with_(epochs=3))``."""
         return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+
+    def named_code(self) -> tuple[Path, ...]:
+        """The files that this description itself names and whose code is run for it."""
+        return ()
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = write(self)
+        for name in self.later:
+            if name in fields and getattr(self, name) == type(self).model_fields[name].default:
+                del fields[name]
+        return fields
 
 
 class Family(Spec):

@@ -6,16 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-from limbeck import files, own
+from limbeck import files, own, streams
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.assessment import Who
-from limbeck.models.sources import Source
+from limbeck.models.names import is_library
+from limbeck.models.normalised import Normalised
+from limbeck.models.sources import Source, refuse_what_does_not_answer
 from limbeck.models.weights import load_network
 from limbeck.recipes.recipe import Recipe, Weights
 from limbeck.runs import RunFolder
+from limbeck.training import Engine
+
+_TRIED_ON = 3  # pictures; more than the one that an example often has
 
 
 class Planned(NamedTuple):
@@ -110,18 +116,18 @@ def read_plan(path: Path) -> Planned:
     return Planned(RunFolder(path), name, tests or (name,), seeds, Path(teacher) if teacher else None)
 
 
-def of_file(path: Path) -> Trained:
-    """The network of a weights file.
+def of_file(path: Path, code: Sequence[Path] = ()) -> Trained:
+    """The network of a weights file; ``code`` as for `load_network`.
 
     Raises:
         LimbeckError: it is none.
     """
-    known = _known(path, path.parent)
+    known = _known(path, path.parent, code)
     return Trained({("network", None): known}, (known.data,) if known.data else ())
 
 
-def of_run(path: Path) -> Trained:
-    """The finished networks of a run.
+def of_run(path: Path, code: Sequence[Path] = ()) -> Trained:
+    """The finished networks of a run; ``code`` as for `load_network`.
 
     Raises:
         LimbeckError: it is no run's folder, has no finished network, or one was altered.
@@ -131,7 +137,7 @@ def of_run(path: Path) -> Trained:
     if not weights:
         raise LimbeckError(f"{path} has no finished network. Type `limbeck run {path}/recipe.json --out {path}` first.")
     for who, file in weights.items():
-        networks[who] = _known(file, plan.folder.network(*who))._replace(data=plan.data)
+        networks[who] = _known(file, plan.folder.network(*who), code)._replace(data=plan.data)
         plan.folder.check(file)
     return Trained(networks, plan.tests, plan.folder)
 
@@ -140,15 +146,27 @@ def of_source(source: Source, classes: int) -> Trained:
     """Someone else's network, which is not tried yet; a library's gets so many classes.
 
     Raises:
-        LimbeckError: as `Source.build` raises it; or it would have random weights.
+        LimbeckError: as `Source.build` raises it.
     """
-    network = source.build(classes)
-    if source.weightless:
-        raise LimbeckError(
-            f"{source.name} has random weights: there is nothing to judge. Type --weights FILE with a state dictionary "
-            "of what is judged; or give a path/to/file.py:FUNCTION that loads them, which is the way for a --teacher."
-        )
-    return Trained({("network", None): Known(network, source.title())})
+    return Trained({("network", None): Known(source.build(classes), source.title())})
+
+
+def given(source: Source, pictures: Dataset, engine: Engine) -> Normalised:
+    """Someone else's network as the teacher of a run on these pictures, on the engine's device.
+
+    Raises:
+        LimbeckError: as `Source.build` raises it; or it does not answer with the classes of the pictures.
+    """
+    with streams.seeded(0, "given"):
+        network = source.build(len(pictures.classes))
+    engine.place(network)
+    try:
+        note = refuse_other_answers(source.title(), network, pictures, engine)
+    except LimbeckError as error:
+        train = " Or have it trained here, with --teacher.student.name and, where there are, its weights."
+        raise LimbeckError(f"teacher {error}{train if is_library(source.name) else ''}") from error
+    network.notes = (*network.notes, *([note] if note else []))
+    return network
 
 
 def teacher_of(found: Trained, name: str) -> Known:
@@ -163,8 +181,8 @@ def teacher_of(found: Trained, name: str) -> Known:
     return found.networks[who]
 
 
-def _known(weights: Path, home: Path) -> Known:
-    saved = load_network(weights)
+def _known(weights: Path, home: Path, code: Sequence[Path]) -> Known:
+    saved = load_network(weights, code)
     return Known(saved.network, saved.model.title(), saved.classes, weights, home, saved.data)
 
 
@@ -198,6 +216,13 @@ def refuse_other_classes(path: Path, classes: Sequence[str], pictures: Dataset) 
             f"the network in {path} knows the {len(classes)} classes {_few(classes)}, but {pictures.name} has the "
             f"{len(pictures.classes)} classes {_few(pictures.classes)}. Choose another data set or file."
         )
+
+
+def refuse_other_answers(title: str, network: nn.Module, pictures: Dataset, engine: Engine) -> str | None:
+    """As `refuse_what_does_not_answer`, on some pictures; both are on the engine's device, the network in eval mode."""
+    some = engine.pictures(pictures.fetch(torch.arange(min(_TRIED_ON, len(pictures)))).permute(0, 3, 1, 2))
+    with engine.precision():
+        return refuse_what_does_not_answer(title, network, some, (pictures.name, len(pictures.classes)))
 
 
 def _few(classes: Sequence[str]) -> str:

@@ -43,9 +43,10 @@ them. The same command again continues a run that was stopped.
 
 RECIPE is a name (`limbeck recipes` lists them; default: digits), the path of a
 recipe.py of your own, a recipe.json, or the folder of a run, which is then
-continued. Options change the recipe.
+continued. Options change the recipe. A recipe runs the code that it names.
 
 Example: limbeck run digits --train.epochs 3 --objective.temperature 2
+Example: limbeck run cifar10 --teacher net.py:big --student.name timm/resnet10t
 """,
     "sweep": """\
 usage: limbeck sweep [RECIPE] [OPTIONS]
@@ -69,10 +70,11 @@ the teacher; the file of --json has also confusions, reliability and regressions
 by picture. --corruptions and --cost measure more.
 
 NETWORK takes float pictures in [0, 1] (B, 3, H, W) and answers with logits:
-  path/to/file.py:FUNCTION   what the function returns, called without arguments
+  path/to/file.py:FUNCTION   what the function returns; it may take num_classes
   FILE.pt2, FILE.pt          an exported program, TorchScript
-  torchvision/NAME, timm/NAME, with --weights FILE
-Its code is run: name only what you trust. It needs --data.
+  torchvision/NAME, timm/NAME, with --weights FILE or --pretrained
+Its code is run: name only what you trust. It needs --data. Where a network of
+limbeck's files was made by a file of yours, that is run if --code names it.
 
 Example: limbeck evaluate runs/my-run --data cifar10 --json figures.json
 Example: limbeck evaluate net.py:make --data cifar10 --teacher big.py:make
@@ -143,7 +145,8 @@ Example: limbeck recipes digits
 usage: limbeck summary [MODEL...] [OPTIONS]
 
 Prints the layers, output shapes and parameters of networks for one picture of
-32 x 32; lists the networks where none is named.
+32 x 32; lists the networks where none is named. MODEL is a name of that list,
+timm/NAME, torchvision/NAME, or path/to/file.py:FUNCTION, whose code is run.
 
 Example: limbeck summary nin_cifar --width 0.5
 """,

@@ -14,6 +14,7 @@ from limbeck.cli import main
 from limbeck.recipes import CATALOGUE, Recipe, find
 
 ROOT = Path(__file__).parents[1]
+NETWORKS = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
 METHODS = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+) ?(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BLOCKS = [(language, kind, code) for language, kind, code in BLOCK.findall(METHODS)]
@@ -62,3 +63,17 @@ def test_a_method_of_ones_own_is_short_and_runs(tmp_path: Path, capsys: pytest.C
     words = ["--quiet", "--out", str(tmp_path / "out"), "--protocol.seeds", "0", "--train.epochs", "1"]
     assert main(["run", str(path), *words, "--teacher.train.epochs", "1"]) == 0
     assert "distilled" in capsys.readouterr().out
+
+
+def test_the_commands_with_networks_of_ones_own_are_understood() -> None:
+    blocks = BLOCK.findall(NETWORKS)
+    lines = [line for language, _, code in blocks if language == "sh" for line in code.splitlines()]
+    assert len(lines) == 9
+    for line in lines:
+        words = shlex.split(line)
+        recipe, _ = options.parse(find("digits"), words[3:], "limbeck run digits")
+        assert recipe.student != find("digits").student or recipe.teacher != find("digits").teacher
+    (code,) = (code for language, _, code in blocks if language == "python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["recipe"].teacher.size == 64

@@ -150,7 +150,9 @@ def test_refusals(file: Path, weights: Path, fails: Callable[..., str]) -> None:
     said = fails("evaluate", "own.py:seven", "--data", "few", "--quiet")
     assert said == "error: own.py:seven answers with 7 classes, but few has 10. Choose another data set or network.\n"
     said = fails("evaluate", "torchvision/squeezenet1_1", "--data", "few", "--quiet")
-    assert said.startswith("error: torchvision/squeezenet1_1 has random weights: there is nothing to judge. Type --we")
+    assert said.startswith(
+        "error: torchvision/squeezenet1_1 has random weights: it has nothing to say yet. Give a file"
+    )
     other = Model(name="nin_cifar", width=0.0625)
     save_network(Path("abc.safetensors"), other.build(10, ([0.5] * 3, [0.3] * 3)), other, tuple("abcdefghij"), "few")
     said = fails("evaluate", "own.py:network", "--data", "few", "--teacher", "abc.safetensors", "--quiet")

@@ -52,7 +52,9 @@ def pictures(tmp_path: Path) -> Path:
 @pytest.fixture
 def brightest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        predicting, "classifier", lambda what, side=None: predicting.Classifier(_Brightest(), CLASSES, side or 32, what)
+        predicting,
+        "classifier",
+        lambda what, side=None, code=(): predicting.Classifier(_Brightest(), CLASSES, side or 32, what),
     )
 
 

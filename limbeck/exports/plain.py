@@ -97,6 +97,10 @@ def plain(network: nn.Module, title: str, classes: Sequence[str], weights: str) 
             tensors[name] = held.detach()
     taken = next(node.name for node in graph.nodes if node.op == "placeholder")
     first = f"{taken} = images * self.scale + self.shift\n"
+    if network.size is not None:
+        size = (network.size, network.size)
+        resized = f'nn.functional.interpolate(images, {size}, mode="bilinear", antialias=True)'
+        first = f"if images.shape[-2:] != {size}:\n    images = {resized}\n{first}"
     text = _TEXT.format(
         title=title,
         weights=weights,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from limbeck import files
 from limbeck.exports.graph import quietly
-from limbeck.models.sources import Program
+from limbeck.models.programs import Program
 
 
 def write_program(path: Path, network: nn.Module, pictures: Tensor) -> None:

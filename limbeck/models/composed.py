@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
@@ -11,11 +10,10 @@ from torch import nn
 from limbeck.models.cut import before, behind
 from limbeck.models.ensemble import Ensemble
 from limbeck.models.model import Model
+from limbeck.models.network import Statistics
 from limbeck.models.normalised import Normalised, plain
 from limbeck.models.reused import Projector, ReusedHeadStudent, Shape
 from limbeck.spec import Spec
-
-Statistics = tuple[Sequence[float], Sequence[float]]
 
 
 def _kind(model: Any) -> str:
@@ -115,3 +113,10 @@ def described(network: nn.Module) -> Model | EnsembleModel | ReusedModel | None:
         return getattr(network, "description", None)
     members = tuple(described(member) for member in network.members)
     return EnsembleModel(members=members) if all(members) else None
+
+
+def notes_of(network: nn.Module) -> tuple[str, ...]:
+    """What a reader of a network's results has to know of it, or of those that answer as it."""
+    if isinstance(network, Ensemble) and not network.notes:
+        return tuple(dict.fromkeys(note for member in network.members for note in notes_of(member)))
+    return getattr(network, "notes", ())

@@ -15,6 +15,8 @@ class Ensemble(nn.Module):
         members: take the same pictures, and give logits of the same classes.
     """
 
+    notes: tuple[str, ...] = ()  # what a reader of its results has to know, where that is not asked of its members
+
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)

@@ -1,4 +1,4 @@
-"""How a network owns the normalisation of its pictures."""
+"""How a network owns the resizing and the normalisation of its pictures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -17,12 +18,14 @@ class Normalised(nn.Module):
     """A network that takes pictures as they are: float, NCHW, in [0, 1].
 
     Applies ``(images - mean) / std`` to each channel, then ``network``. Both are kept folded as ``images * scale +
-    shift``, in buffers that the state dictionary carries. Data type and memory format follow the pictures.
+    shift``, in buffers that the state dictionary carries. Data type and memory format follow the pictures. Where a size
+    is given, pictures of another one are resized to it first: bilinear, with antialiasing where they become smaller.
 
     Args:
         network: takes the normalised pictures.
         mean: one number a channel, in the units of the pictures.
         std: one number a channel, above 0, in the same units.
+        size: height and width, in pixels, that the network sees; none: those of the pictures.
 
     Raises:
         LimbeckError: the lengths differ or are 0, a number is not finite, or a deviation is not above 0; in `forward`,
@@ -32,17 +35,24 @@ class Normalised(nn.Module):
     scale: Tensor
     shift: Tensor
     description: Any = None  # what limbeck built it from
+    notes: tuple[str, ...] = ()  # what a reader of its results has to know
 
-    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, network: nn.Module, mean: Sequence[float], std: Sequence[float], size: int | None = None
+    ) -> None:
         super().__init__()
         _check(mean, std)
-        self.network = network
+        self.network, self.size = network, size
         channels = len(mean), 1, 1
         self.register_buffer("scale", torch.tensor([1 / s for s in std]).view(channels))
         self.register_buffer("shift", torch.tensor([-m / s for m, s in zip(mean, std, strict=True)]).view(channels))
 
     def forward(self, images: Tensor) -> Tensor:
         """What the network makes of the pictures (B, C, H, W)."""
+        return self.network(self.shown(images))
+
+    def shown(self, images: Tensor) -> Tensor:
+        """What the network sees of the pictures: resized and normalised."""
         if not images.is_floating_point():
             raise LimbeckError(f"pictures must be float in [0, 1], not {images.dtype}. Divide them by 255 first.")
         if images.shape[-3] != len(self.scale):
@@ -50,12 +60,14 @@ class Normalised(nn.Module):
                 f"pictures of shape {tuple(images.shape)} have {images.shape[-3]} channels, the normalisation has "
                 f"{len(self.scale)}. Give pictures (B, {len(self.scale)}, H, W), or a mean and a std for each channel."
             )
+        if self.size is not None and images.shape[-2:] != (self.size, self.size):
+            images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
         scale, shift = self.scale.to(images.dtype), self.shift.to(images.dtype)
-        return self.network(torch.addcmul(shift, images, scale))
+        return torch.addcmul(shift, images, scale)
 
     def around(self, network: nn.Module) -> Normalised:
-        """Another network with the same normalisation, which both share."""
-        other = Normalised(network, [0.0] * len(self.scale), [1.0] * len(self.scale))
+        """Another network with the same resizing and normalisation, which both share."""
+        other = Normalised(network, [0.0] * len(self.scale), [1.0] * len(self.scale), self.size)
         other.scale, other.shift = self.scale, self.shift
         return other
 
@@ -71,6 +83,16 @@ def plain(network: nn.Module) -> nn.Module:
     if isinstance(network, Normalised):
         return plain(network.network)
     return network if compiled is None else plain(compiled)
+
+
+def shown(network: nn.Module, images: Tensor) -> Tensor:
+    """What the network that `plain` finds sees of the pictures."""
+    compiled = network._modules.get("_orig_mod")
+    if isinstance(network, DistributedDataParallel):
+        return shown(network.module, images)
+    if isinstance(network, Normalised):
+        return shown(network.network, network.shown(images))
+    return images if compiled is None else shown(compiled, images)
 
 
 def _check(mean: Sequence[float], std: Sequence[float]) -> None:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from limbeck.errors import LimbeckError, nearest
-from limbeck.models.normalised import plain
+from limbeck.models.normalised import plain, shown
+from limbeck.models.programs import refuse_to_look_into
 from limbeck.objectives.outputs import Outputs
 
 _INPUT = ":in"
@@ -45,7 +46,14 @@ class Tapped:
     def __call__(self, images: Tensor) -> Outputs:
         """Logits as float32, and the taps by path."""
         self._kept.clear()
-        logits = self.network(images).float()
+        answer = self.network(images)
+        if not isinstance(answer, Tensor):
+            raise LimbeckError(
+                f"{type(plain(self.network)).__name__} answers with {type(answer).__name__} in training, not with a "
+                "tensor of logits. Write a function that returns a module which answers with those alone, and give "
+                "path/to/file.py:FUNCTION."
+            )
+        logits = answer.float()
         missing = [path for path in self.paths if path not in self._kept]
         if missing:
             raise self._not_called(missing[0])
@@ -91,6 +99,7 @@ def submodule(root: nn.Module, path: str) -> nn.Module:
         LimbeckError: there is none; the message lists near names.
     """
     name = path.removesuffix(_INPUT)
+    refuse_to_look_into(root)
     known = dict(root.named_modules())
     if name in known and name:
         return known[name]
@@ -198,6 +207,7 @@ def probe(network: nn.Module, picture: Tensor) -> Probe:
         picture: (C, H, W) float in [0, 1], on the network's device.
     """
     root = plain(network)  # alone: no other process has to take part, and nothing is compiled
+    refuse_to_look_into(root)
     modes = [(module, module.training) for module in root.modules()]
     outputs: dict[str, tuple[int, ...]] = {}
     inputs: dict[str, tuple[int, ...]] = {}
@@ -214,7 +224,7 @@ def probe(network: nn.Module, picture: Tensor) -> Probe:
         if path:
             handles.append(module.register_forward_hook(lambda _, given, said, path=path: note(path, given, said)))
     try:
-        logits = root.eval()(picture[None].repeat(2, 1, 1, 1))
+        logits = root.eval()(shown(network, picture[None].repeat(2, 1, 1, 1)))
     finally:
         for module, training in modes:
             module.training = training

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from limbeck.errors import LimbeckError, nearest
+from limbeck.models.sources import Source
 from limbeck.objectives import Sum
 from limbeck.options.choices import Candidates, Typed, candidates, names
 from limbeck.recipes import Teachers, Weights
@@ -59,10 +60,10 @@ class Option(NamedTuple):
 
     def present(self) -> str:
         """The present value, as it would be typed."""
-        files = self.now.members if isinstance(self.now, Teachers) else (self.now,)
-        paths = [str(file.path) for file in files if isinstance(file, Weights)]
-        if len(paths) == len(files):
-            return "+".join(paths)
+        several = self.now.members if isinstance(self.now, Teachers) else (self.now,)
+        trained = [each for each in several if isinstance(each, (Weights, Source))]
+        if len(trained) == len(several):
+            return "+".join(str(each.path) if isinstance(each, Weights) else each.name for each in trained)
         if isinstance(self.now, Spec):
             return getattr(self.now, "name", "") or "trained as this recipe says"
         if isinstance(self.now, bool):

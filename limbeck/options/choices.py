@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from limbeck.errors import LimbeckError, unknown
+from limbeck.models.sources import Source, is_source
 from limbeck.objectives import CrossEntropy, Sum
 from limbeck.recipes import Teachers, Weights
 from limbeck.spec import Family, Spec
 
 Candidates = dict[str, type[Spec] | None]
 FILE = "FILE.safetensors"
+NETWORK = "timm/NAME"  # or any other form of a network's name
 
 
 class Typed(NamedTuple):
@@ -101,6 +103,7 @@ def candidates(annotation: Any) -> Candidates:
         return {}  # several are joined by +
     kinds = _kinds(annotation)
     named: Candidates = {"weights": Weights} if Weights in kinds else {}
+    named |= {NETWORK: Source} if Source in kinds else {}
     for kind in kinds:
         if issubclass(kind, Family):
             named |= {name: member for name, member in kind.members().items() if _stands_alone(member)}
@@ -141,9 +144,9 @@ def _named(option: str, name: str, known: Candidates, now: Any) -> Spec | None:
     """The description of that name: the present one with its fields, where it has that name already."""
     if not name:
         raise LimbeckError(f"{option} needs a name. Known: {', '.join(names(known))}. Type {option} {names(known)[0]}")
-    if Weights in known.values() and (name.endswith(".safetensors") or Path(name).is_dir()):
-        paths = [name] if Path(name).exists() else name.split("+")
-        teachers = [Weights(path=_weights(option, Path(path))) for path in paths]
+    if Weights in known.values() and (name.endswith(".safetensors") or is_source(name) or Path(name).is_dir()):
+        names_typed = [name] if Path(name).exists() else name.split("+")
+        teachers = [_trained(option, each, now) for each in names_typed]
         return teachers[0] if len(teachers) == 1 else Teachers(members=teachers)
     if "+" in name and CrossEntropy in known.values():
         if not all(name.split("+")):
@@ -157,6 +160,13 @@ def _named(option: str, name: str, known: Candidates, now: Any) -> Spec | None:
     if kind is not None and type(now) is kind:
         return now
     return kind() if kind else None
+
+
+def _trained(option: str, name: str, now: Any) -> Weights | Source:
+    """A teacher that is trained already: the present one with its fields, where it has that name already."""
+    if not is_source(name):
+        return Weights(path=_weights(option, Path(name)))
+    return now if isinstance(now, Source) and now.name == name else Source(name=name)
 
 
 def _weights(option: str, path: Path) -> Path:

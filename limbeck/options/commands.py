@@ -25,6 +25,7 @@ from limbeck.training import Device
 _A_FILE = "FOLDER/weights.safetensors"
 _NAMES = f"Names are {FORMS}."
 _PAGE = b'<p class="brand">limbeck</p>'  # in all of them
+_OF_A_NAME = ("weights", "pretrained", "size", "mean", "std")
 T = TypeVar("T", bound=Spec)
 
 
@@ -73,10 +74,15 @@ class EvaluateOptions(Spec):
     weights: Path | None = Field(
         None, description="For a network's name: its state dictionary, as safetensors or as torch.save writes it."
     )
+    pretrained: bool = Field(False, description="For a network's name: the weights that its library fetches.")
+    size: int | None = Field(None, ge=1, description="For a network's name: pictures are resized to this first.")
     mean: tuple[float, ...] | None = Field(
         None, description="For a network's name: a channel's mean in [0, 1]; none: pictures as they are; timm: its own."
     )
     std: tuple[float, ...] | None = Field(None, description="For a network's name: a channel's deviation.")
+    code: tuple[Path, ...] = Field(
+        (), description="Files of your own that networks of limbeck's files are made by, and that may be run for it."
+    )
     quiet: bool = Field(False, description="Show nothing but the result.")
     device: Device = Device()
 
@@ -94,8 +100,13 @@ class SummaryOptions(Spec):
     """Options of `limbeck summary`."""
 
     num_classes: int = Field(10, ge=2, description="Number of classes.")
-    in_channels: int = Field(3, ge=1, description="Channels of a picture.")
-    width: float = Field(1.0, gt=0, le=100, description="Multiplies the counts of hidden channels and units.")
+    in_channels: int = Field(3, ge=1, description="Channels of a picture, for a network of limbeck's.")
+    width: float = Field(
+        1.0, gt=0, le=100, description="Multiplies the counts of hidden channels and units, for a network of limbeck's."
+    )
+    image_size: int | None = Field(
+        None, ge=1, description="Height and width of a picture; none: 32, or what the network is made for."
+    )
 
 
 def parse_run(words: Sequence[str], head: str) -> tuple[Recipe, RunOptions]:
@@ -162,11 +173,11 @@ def parse_evaluate(words: Sequence[str], head: str) -> tuple[Path | Source, Eval
         refuse_what_is_not_trained(Path(options.teacher))
     if is_source(paths[0]) and not Path(paths[0]).is_dir():
         try:
-            return Source(name=paths[0], weights=options.weights, mean=options.mean, std=options.std), options
+            return Source(name=paths[0], **{name: getattr(options, name) for name in _OF_A_NAME}), options
         except SpecError as error:
             raise LimbeckError("\n".join(f"{paths[0]}: {fault.said}." for fault in error.faults)) from error
-    for name in ("weights", "mean", "std"):
-        if getattr(options, name) is not None:
+    for name in _OF_A_NAME:
+        if getattr(options, name) not in (None, False):
             raise LimbeckError(f"--{name} is for a network's name, and {paths[0]} is none: it brings its own. {_NAMES}")
     refuse_what_is_not_trained(Path(paths[0]))
     return Path(paths[0]), options
@@ -210,7 +221,8 @@ def sketch(recipe: Recipe) -> str:
         if isinstance(teacher, Training):
             lines.append(f"teacher: {teacher.student.title()}, {teacher.train.epochs} epochs")
         elif teacher is not None:
-            lines.append(f"teacher: {teacher.path if isinstance(teacher, Weights) else 'several'}")
+            trained = teacher.path if isinstance(teacher, Weights) else "several"
+            lines.append(f"teacher: {teacher.title() if isinstance(teacher, Source) else trained}")
     student = f"student: {recipe.student.title()}, {recipe.train.epochs} epochs"
     objectives = " and ".join(f"{role} by {how.objective.name}" for role, how in recipe.students().items())
     return "\n".join([*lines, f"{student}, {objectives}, seeds {' '.join(map(str, recipe.protocol.seeds))}"])

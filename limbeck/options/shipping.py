@@ -21,6 +21,9 @@ class ExportOptions(Spec):
         None, description="Which network of a run; none: the distilled student, or else the one that there is."
     )
     seed: int | None = Field(None, description="Of which seed; none: the first.")
+    code: tuple[Path, ...] = Field(
+        (), description="Files of your own that the network is made by, and that may be run for it."
+    )
     quiet: bool = Field(False, description="Show nothing but the result.")
 
 
@@ -42,6 +45,9 @@ class PredictOptions(Spec):
     )
     top: int = Field(3, ge=1, description="Classes a picture, in the table.")
     size: int | None = Field(None, ge=4, le=4096, description="Side that pictures are brought to; none: the network's.")
+    code: tuple[Path, ...] = Field(
+        (), description="Files of your own that the network is made by, and that may be run for it; typed last."
+    )
 
 
 def parse_predict(words: Sequence[str], head: str) -> tuple[Path, list[str], PredictOptions]:

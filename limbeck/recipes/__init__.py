@@ -6,13 +6,14 @@ from limbeck.recipes.cifar100 import cifar100, cifar100_fast
 from limbeck.recipes.digits import digits
 from limbeck.recipes.lab3 import lab3
 from limbeck.recipes.procedures import assisted, born_again
-from limbeck.recipes.recipe import Data, Protocol, Recipe, Teachers, Training, Weights
+from limbeck.recipes.recipe import Data, Protocol, Recipe, Source, Teachers, Training, Weights
 
 __all__ = [
     "CATALOGUE",
     "Data",
     "Protocol",
     "Recipe",
+    "Source",
     "Teachers",
     "Training",
     "Weights",

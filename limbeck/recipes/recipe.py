@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
@@ -15,7 +15,10 @@ from limbeck.data import CATALOGUE
 from limbeck.data.views import Views
 from limbeck.errors import LimbeckError, unknown
 from limbeck.models.model import Model
+from limbeck.models.names import FORMS, is_program
+from limbeck.models.sources import Source
 from limbeck.objectives import AnyObjective, CrossEntropy, Objective
+from limbeck.recipes.protocol import Protocol
 from limbeck.spec import Spec
 from limbeck.teachers import AnyLabelling, Stored
 from limbeck.training import Device, Train
@@ -64,33 +67,19 @@ def _known_data(name: str, split: str) -> str:
     return name
 
 
-class Protocol(Spec):
-    """How the comparison is kept honest."""
-
-    seeds: tuple[int, ...] = Field(
-        (0, 1, 2), min_length=1, description="Fixed before the run; one pair of students each."
-    )
-    view_seed: int = Field(0, description="Seed of the views, shared by every network.")
-    holdout: int = Field(0, ge=0, description="Training pictures held out for selection; never trained on.")
-    corruptions: bool = Field(
-        False,
-        description="Judge the first seed's networks on 75 corrupted copies of the first test set as well; of 10,000 "
-        "pictures, 10 to 20 minutes a network on a CPU.",
-    )
-
-    @field_validator("seeds")
-    @classmethod
-    def _different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) != len(seeds):
-            raise ValueError("seeds must differ from each other, for example 0 1 2")
-        return seeds
-
-
 class Weights(Spec):
-    """A teacher that is already trained."""
+    """A teacher that limbeck trained already."""
 
     name: Literal["weights"] = "weights"
+    later: ClassVar[tuple[str, ...]] = ("code",)
+
     path: Path = Field(description="A weights.safetensors that limbeck wrote.")
+    code: tuple[Path, ...] = Field(
+        (), description="Files of your own that its network is made by, and that may be run to make it again."
+    )
+
+    def named_code(self) -> tuple[Path, ...]:
+        return self.code
 
 
 class Teachers(Spec):
@@ -118,7 +107,9 @@ def _kind_of_teacher(teacher: Any) -> str:
     if isinstance(teacher, (list, tuple)):
         return "teachers"
     fields = teacher if isinstance(teacher, dict) else dir(teacher)
-    return "weights" if "path" in fields else "teachers" if "members" in fields else "training"
+    if "path" in fields or "members" in fields:
+        return "weights" if "path" in fields else "teachers"
+    return "training" if "student" in fields or "name" not in fields else "source"
 
 
 def _listed(teachers: Any) -> Any:
@@ -128,6 +119,7 @@ def _listed(teachers: Any) -> Any:
 Teacher = Annotated[
     Annotated["Training", Tag("training")]
     | Annotated[Weights, Tag("weights")]
+    | Annotated[Source, Tag("source")]
     | Annotated[Teachers, BeforeValidator(_listed), Tag("teachers")],
     Discriminator(_kind_of_teacher),
 ]
@@ -138,7 +130,9 @@ class Training(Spec):
 
     views: Views = Views()
     teacher: Teacher | None = Field(
-        None, description="Who labels the views; none: nobody. Several files, joined by +, answer together."
+        None,
+        description="Who labels the views; none: nobody. What is trained already is a file that limbeck wrote, "
+        f"or {FORMS}, whose code is run. Several, joined by +, answer together.",
     )
     student: Model = Model(name="nin_cifar")
     train: Train = Train()
@@ -150,7 +144,16 @@ class Training(Spec):
             raise ValueError(f"objective {self.objective.name!r} needs a teacher; give one, or choose cross_entropy")
         return self
 
-    def chain(self, above: str = "") -> Iterator[tuple[str, Training | Weights]]:
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> Training:
+        if is_program(self.student.name):
+            raise ValueError(
+                f"student.name = {self.student.name!r} is a program, which cannot be trained; it can be a teacher, and "
+                "a student can be path/to/file.py:FUNCTION"
+            )
+        return self
+
+    def chain(self, above: str = "") -> Iterator[tuple[str, Training | Weights | Source]]:
         """This training, its teacher, its teacher's teacher and so on, each with what stands before its fields' names.
 
         "" for this one, "teacher." for its teacher: "teacher.student.width" is an option of the command line.
@@ -164,7 +167,7 @@ class Training(Spec):
         return _without_the_rest(teacher)
 
 
-def chain(teacher: Teacher | None, above: str = "") -> Iterator[tuple[str, Training | Weights]]:
+def chain(teacher: Teacher | None, above: str = "") -> Iterator[tuple[str, Training | Weights | Source]]:
     """A teacher, its teacher and so on, as `Training.chain` has them; of several teachers, the lines of all."""
     if isinstance(teacher, Teachers):
         for number, member in enumerate(teacher.members):
@@ -214,12 +217,13 @@ class Recipe(Training):
     @model_validator(mode="after")
     def _a_number_a_channel(self) -> Recipe:
         for above, training in self.chain():
-            model = training.student if isinstance(training, Training) else None
+            model = training.student if isinstance(training, Training) else training
+            student = "student." if isinstance(training, Training) else ""
             for name in ("mean", "std"):
                 numbers = getattr(model, name, None)
                 if numbers is not None and len(numbers) != _CHANNELS:
                     raise ValueError(
-                        f"{above}student.{name} has {len(numbers)} numbers, but the pictures of {self.data.name} have "
+                        f"{above}{student}{name} has {len(numbers)} numbers, but the pictures of {self.data.name} have "
                         f"{_CHANNELS} channels; give one number a channel, or none for the training set's own"
                     )
         return self
@@ -249,11 +253,12 @@ class Recipe(Training):
     def digest(self) -> str:
         """Eight hexadecimal characters that stand for everything in the recipe.
 
-        They stand for its fields; and, where it uses classes from outside limbeck (an objective of one's own), for the
-        whole text of each file that defines one, so that an edit makes another run. What such a file imports from yet
-        other files does not count, nor does the text of a file that defines no class.
+        They stand for its fields; and, where it uses classes or networks from outside limbeck (an objective of one's
+        own, a network by path/to/file.py:FUNCTION), for the whole text of each file that defines one, so that an edit
+        makes another run. What such a file imports from yet other files does not count, nor does the text of a file
+        that defines no class and is not named, nor what a file with weights holds.
         """
-        texts = sorted({own.source(kind) for kind in own.classes(self)})
+        texts = own.texts(self)
         fields = self.model_dump(mode="json")
         if not self.protocol.corruptions:
             del fields["protocol"]["corruptions"]  # recipes from before there was this field keep their digests

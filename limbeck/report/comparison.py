@@ -141,7 +141,9 @@ def said(value: Any) -> str:
             epochs = value["train"].get("epochs")
             return f"{said(value['student'])}, {epochs} epoch{'' if epochs == 1 else 's'}"
         if "width" in value and "name" in value:
-            return str(value["name"]) + ("" if value["width"] == 1 else f" x{value['width']:g}")
+            narrow = "" if value["width"] == 1 else f" x{value['width']:g}"
+            more = [f"{field} {said(value[field])}" for field in ("weights", "pretrained", "size") if value.get(field)]
+            return f"{value['name']}{narrow}" + (f" ({', '.join(more)})" if more else "")
         inside = ", ".join(
             f"{field} {said(part)}" for field, part in value.items() if field != "name" and part is not None
         )

@@ -69,8 +69,9 @@ class Shelf(RunFolder):
 
 
 def _digest(content: Any, described: Any) -> str:
-    texts = sorted({own.source(kind) for kind in own.classes(described)})
-    return hashlib.sha256("\0".join([json.dumps(content, sort_keys=True), *texts]).encode()).hexdigest()[:12]
+    return hashlib.sha256("\0".join([json.dumps(content, sort_keys=True), *own.texts(described)]).encode()).hexdigest()[
+        :12
+    ]
 
 
 def folder_of(plan: Plan, out: Path | None = None) -> Path:

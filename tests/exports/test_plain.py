@@ -39,6 +39,14 @@ def test_it_answers_as_the_network_does(name: str) -> None:
     assert torch.allclose(said, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_it_resizes_as_the_network_does() -> None:
+    network, pictures = Model(name="resnet8", size=24).build(3, STATISTICS).eval(), torch.rand(3, 3, 32, 32)
+    with torch.no_grad():
+        for shown in (pictures, pictures[..., :24, :24]):
+            said = plain(network, "resnet8", CLASSES, "w.safetensors").build()(shown)
+            assert torch.allclose(said, network(shown), rtol=1e-4, atol=1e-6)
+
+
 def test_the_file_needs_nothing_but_torch(tmp_path: Path) -> None:
     network = _network("resnet8")
     written = plain(network, "resnet8", CLASSES, "student.safetensors")

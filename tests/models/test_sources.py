@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
-from limbeck.models.normalised import Normalised
+from limbeck.models.model import Model
+from limbeck.models.normalised import Normalised, plain
 from limbeck.models.sources import Source, is_source, refuse_what_does_not_answer
 from limbeck.spec import SpecError
 
@@ -46,6 +47,7 @@ def broken():
 
 ten = 10
 """
+STATISTICS = (0.5, 0.4, 0.3), (0.2, 0.1, 0.4)
 PICTURES = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
@@ -118,7 +120,7 @@ def test_an_exported_program_and_torchscript_say_what_the_network_says(small: nn
 
 @pytest.mark.parametrize("how", ["plain", "wrapped", "safetensors"])
 def test_weights(file: Path, small: nn.Module, how: str) -> None:
-    state = {name: tensor + 1 for name, tensor in small.state_dict().items()}
+    state = {name: tensor + 1 for name, tensor in plain(small).state_dict().items()}
     path = Path("state.safetensors" if how == "safetensors" else "state.pth")
     if how == "safetensors":
         save_file(state, path)
@@ -126,12 +128,12 @@ def test_weights(file: Path, small: nn.Module, how: str) -> None:
         wrapped = {"epoch": 3, "state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}
         torch.save(wrapped if how == "wrapped" else state, path)
     network = Source(name="own.py:network", weights=path).build(10)
-    for name, tensor in network.state_dict().items():
+    for name, tensor in plain(network).state_dict().items():
         assert torch.equal(tensor, state[name])
 
 
 def test_weights_that_are_none_or_of_another_network(file: Path, small: nn.Module) -> None:
-    state = small.state_dict()
+    state = plain(small).state_dict()
     for name, content in {
         "lacks": {"head.bias": state["head.bias"]},
         "more": {**state, "tail.bias": state["head.bias"]},
@@ -147,22 +149,25 @@ def test_weights_that_are_none_or_of_another_network(file: Path, small: nn.Modul
     assert said("lacks.pth") == "lacks.pth does not fit own.py:network: it lacks head.weight (1 of 2)."
     assert "it has, which the network has not, tail.bias (1 of 2)." in said("more.pth")
     assert said("other.pth").endswith("with 10 classes: head.weight is (1000, 3) there, and (10, 3) in the network.")
-    assert said("list.pth") == "--weights list.pth holds no state dictionary, but list."
-    assert said("code.pth").startswith("--weights code.pth cannot be read as a state dictionary (UnpicklingError: ")
-    assert said("gone.pth") == "--weights gone.pth: this file does not exist."
+    assert said("list.pth") == "weights file list.pth holds no state dictionary, but list."
+    assert said("code.pth").startswith("weights file code.pth cannot be read as a state dictionary (UnpicklingError: ")
+    assert said("gone.pth") == "weights file gone.pth does not exist. Check the path."
 
 
-def test_a_library_makes_as_many_classes_as_there_are() -> None:
-    network = Source(name="torchvision/squeezenet1_1").build(7)
+def test_a_library_makes_as_many_classes_as_there_are(tmp_path: Path) -> None:
+    torch.save(Model(name="torchvision/squeezenet1_1").build(7, STATISTICS).network.state_dict(), tmp_path / "w.pth")
+    network = Source(name="torchvision/squeezenet1_1", weights=tmp_path / "w.pth").build(7)
     assert network(torch.rand(2, 3, 64, 64)).shape == (2, 7)
-    assert Source(name="torchvision/squeezenet1_1").weightless
+    said = refusal(lambda: Source(name="torchvision/squeezenet1_1").build(7))
+    assert said.startswith("torchvision/squeezenet1_1 has random weights: it has nothing to say yet. Give a file with")
     said = refusal(lambda: Source(name="torchvision/squeezenet1_2").build(7))
     assert said.startswith("there is no torchvision/squeezenet1_2. Did you mean torchvision/squeezenet1_")
 
 
-def test_timm_normalises_as_it_says() -> None:
+def test_timm_normalises_as_it_says(tmp_path: Path) -> None:
     timm = pytest.importorskip("timm")
-    network = Source(name="timm/test_resnet").build(4)
+    torch.save(timm.create_model("test_resnet", num_classes=4).state_dict(), tmp_path / "w.pth")
+    network = Source(name="timm/test_resnet", weights=tmp_path / "w.pth").build(4)
     assert isinstance(network, Normalised)
     mean = torch.tensor(timm.create_model("test_resnet").default_cfg["mean"])
     torch.testing.assert_close(-(network.shift / network.scale).flatten(), mean)
@@ -191,8 +196,8 @@ def test_what_gives_no_network(file: Path) -> None:
         return refusal(lambda: Source(name=name).build(10))
 
     assert said("own.py:deep") == (
-        "own.py:deep needs depth, but it is called without arguments. Write a function that takes none and returns the "
-        "network."
+        "own.py:deep needs depth, but it is called without arguments (or with num_classes). Write a function that "
+        "takes none and returns the network."
     )
     assert said("own.py:state").startswith("own.py:state returned OrderedDict, not a torch.nn.Module. Load it into")
     assert said("own.py:broken") == "own.py:broken, line 25, cannot be run: FileNotFoundError: weights.bin"

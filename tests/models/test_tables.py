@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -167,3 +169,25 @@ def test_the_listing_has_a_line_for_each_network(monkeypatch: pytest.MonkeyPatch
     lines = listing().splitlines()
     assert max(map(len, lines)) <= 60
     assert lines[1].startswith(" " * 19)
+
+
+def test_networks_of_others(tmp_path: Path) -> None:
+    pytest.importorskip("timm")
+    (tmp_path / "own.py").write_text(
+        "from torch import nn\n\ndef net(num_classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(48, num_classes))\n"
+    )
+    name = f"{tmp_path / 'own.py'}:net"
+    text = tables([name], image_size=4)
+    assert text.startswith(f"{name}\n")
+    assert "Total params: 490" in text
+    vit = summary("timm/test_vit", num_classes=7)
+    assert "[1, 3, 160, 160]" in str(vit.input_size)
+    assert summary("torchvision/resnet18").total_params == 11_181_642
+    assert "[1, 3, 32, 32]" in str(summary("timm/test_vit", image_size=32).input_size)
+    with pytest.raises(LimbeckError, match=r"AlexNet cannot look at a picture of 3 x 8 x 8: .*Type --image-size 224"):
+        summary("torchvision/alexnet", image_size=8)
+    with pytest.raises(LimbeckError, match=r"net\.pt2 is a program that nobody can look into"):
+        tables(["net.pt2"])
+    with pytest.raises(LimbeckError, match=r"width = 0\.5 has no effect: timm/test_vit is as wide"):
+        tables(["timm/test_vit"], width=0.5)

@@ -9,8 +9,10 @@ import pytest
 from plain import AUGMENTED, PLAIN, at, parsed, refusal
 
 from limbeck.data.views import AutoAugment, RandAugment, TrivialAugment
+from limbeck.models.model import Model
+from limbeck.models.sources import Source
 from limbeck.objectives import DIST, KD, RKD, CrossEntropy, Sum
-from limbeck.recipes import Teachers, Weights
+from limbeck.recipes import Recipe, Teachers, Weights
 from limbeck.training import SGD, AdamW
 
 
@@ -119,7 +121,7 @@ def test_a_teacher_that_is_not_trained_has_no_options(run_folder: Path, teacher:
     because = f"there is no such option, because --teacher is {teacher}."
     assert refusal(*option.split(), *choices) == (f"{option.split()[0]}: {because} Leave `--teacher {teacher}` away.")
     assert refusal(*option.split(), recipe=parsed(*choices)) == (
-        f"{option.split()[0]}: {because} Known for --teacher: FILE.safetensors, none."
+        f"{option.split()[0]}: {because} Known for --teacher: FILE.safetensors, timm/NAME, none."
     )
 
 
@@ -143,7 +145,10 @@ def test_a_teacher_that_is_not_trained_has_no_options(run_folder: Path, teacher:
             "--views.policy randaug: unknown policy 'randaug'. Did you mean 'randaugment'? "
             "Known: autoaugment, none, randaugment, trivialaugment.",
         ),
-        ("--teacher alexnet", "--teacher alexnet: unknown teacher 'alexnet'. Known: FILE.safetensors, none."),
+        (
+            "--teacher alexnet",
+            "--teacher alexnet: unknown teacher 'alexnet'. Known: FILE.safetensors, none, timm/NAME.",
+        ),
         ("--logits cached", "--logits cached: unknown logits 'cached'. Known: in_train_mode, live, none, stored."),
         *(
             (words, "--train.optimizer needs a name. Known: adamw, sgd. Type --train.optimizer adamw")
@@ -154,3 +159,27 @@ def test_a_teacher_that_is_not_trained_has_no_options(run_folder: Path, teacher:
 def test_a_name_that_does_not_exist(words: str, message: str) -> None:
     """Other tests have objectives of their own, so that not all the names of a family are known here."""
     assert refusal(*words.split()).startswith(message)
+
+
+def test_networks_of_others_as_teachers_and_students() -> None:
+    recipe = parsed("--teacher", "timm/resnet18", "--teacher.weights", "w.pth", "--teacher.size", "64")
+    assert recipe.teacher == Source(name="timm/resnet18", weights=Path("w.pth"), size=64)
+    assert parsed("--teacher.size", "96", recipe=recipe).teacher == recipe.teacher.with_(size=96)
+    again = parsed("--teacher", "timm/resnet18", recipe=recipe)
+    assert again.teacher == recipe.teacher
+    both = parsed("--teacher", "timm/resnet18+net.pt2").teacher
+    assert both == Teachers(members=[Source(name="timm/resnet18"), Source(name="net.pt2")])
+    student = parsed("--student.name", "own.py:net", "--student.size", "48", recipe=at_half_width()).student
+    assert student == Model(name="own.py:net", size=48)
+    assert parsed("--teacher.student.name", "timm/resnet18", "--teacher.student.pretrained").teacher.student == Model(
+        name="timm/resnet18", pretrained=True
+    )
+    said = refusal("--teacher.pretrained")
+    assert "--teacher.pretrained belongs to timm/NAME; now --teacher is trained as this recipe says" in said
+    assert "width = 0.5 has no effect: own.py:net is as wide" in refusal(
+        "--student.name", "own.py:net", "--student.width", "0.5"
+    )
+
+
+def at_half_width() -> Recipe:
+    return PLAIN.with_(student=Model(name="nin_cifar", width=0.5, dropout=0.1))

@@ -48,8 +48,10 @@ def test_what_is_chosen_by_name_has_its_names_meaning_and_present_one(capsys: Ca
         "--train.optimizer NAME sgd or adamw. One of: adamw, sgd. (now: sgd)",
         "--views.policy NAME A policy's name, or none. One of: autoaugment, randaugment, trivialaugment, none. "
         "(now: none)",
-        "--teacher NAME Who labels the views; none: nobody. Several files, joined by +, answer together. One of: "
-        "FILE.safetensors, none. (now: trained as this recipe says)",
+        "--teacher NAME Who labels the views; none: nobody. What is trained already is a file that limbeck wrote, or "
+        "path/to/file.py:FUNCTION, FILE.pt2, FILE.pt (TorchScript), torchvision/NAME or timm/NAME, whose code is run. "
+        "Several, joined by +, answer together. One of: FILE.safetensors, timm/NAME, none. "
+        "(now: trained as this recipe says)",
         "--logits NAME stored: the teacher's answers are kept",
         "--alone NAME What the student alone is trained for;",
     ):

@@ -71,3 +71,39 @@ def test_it_answers_in_float32_whatever_the_precision(network: nn.Module, index:
     assert rough.logits.dtype == exact.logits.dtype == torch.float32
     assert not torch.equal(rough.logits, exact.logits)
     torch.testing.assert_close(rough.logits, exact.logits, rtol=0.1, atol=0.01)
+
+
+class Cosine(nn.Module):
+    """A head that looks at its layer's weight itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3 * 32 * 32, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1) @ nn.functional.normalize(self.layer.weight).T
+
+
+def test_weights_are_rounded_once_where_the_answers_stay_the_same(
+    network: nn.Module, index: Tensor, views: Tensor
+) -> None:
+    engine = choose(Device(name="cpu", precision="bf16", compile="off", threads=1))
+    network.eval()
+    with torch.no_grad(), engine.precision():
+        expected = network(engine.pictures(views)).float()
+    teacher = LiveTeacher(network, engine, ("features.conv1",))
+    said = teacher.outputs(index, views, 0)
+    assert torch.equal(said.logits, expected)
+    assert {weight.dtype for weight in teacher._network.parameters()} == {torch.bfloat16}
+    assert {weight.dtype for weight in network.parameters()} == {torch.float32}
+    assert torch.equal(teacher.outputs(index, views, 1).taps["features.conv1"], said.taps["features.conv1"])
+
+
+def test_weights_that_are_looked_at_are_left_as_they_are(index: Tensor, views: Tensor) -> None:
+    engine = choose(Device(name="cpu", precision="bf16", compile="off", threads=1))
+    network = Cosine()
+    with torch.no_grad(), engine.precision():
+        expected = network(engine.pictures(views)).float()
+    teacher = LiveTeacher(network, engine)
+    assert torch.equal(teacher.outputs(index, views, 0).logits, expected)
+    assert teacher._network is network

@@ -41,6 +41,8 @@ def _teachers(teacher: Any, title: str) -> list[Column]:
             for number, member in enumerate(teacher["members"], start=1)
             for column in _teachers(member, f"{title} {number}")
         ]
+    if "student" not in teacher:
+        return [Column(title, {"student": _flat("network", teacher)})]
     return [Column(title, _training(teacher)), *_teachers(teacher.get("teacher"), f"{title}'s teacher")]
 
 

@@ -1,0 +1,115 @@
+"""Networks in files of the user's own: what a function of a Python file returns, exported programs, TorchScript."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from limbeck import own
+from limbeck.errors import LimbeckError, unknown
+from limbeck.models.names import FORMS
+
+
+class Program(nn.Module):
+    """An exported program or TorchScript as a module like others: it has no modes, so that it is told nothing of them.
+
+    Its inside cannot be listened to, edited or trained.
+
+    Args:
+        module: answers as in eval mode.
+        name: what it is called.
+    """
+
+    def __init__(self, module: nn.Module, name: str = "this program") -> None:
+        super().__init__()
+        self.module, self.name = module, name
+        self.training = False
+
+    def forward(self, images: Tensor) -> Any:
+        return self.module(images)
+
+    def train(self, mode: bool = True) -> Program:
+        self.training = mode
+        return self
+
+
+def refuse_to_look_into(network: nn.Module) -> None:
+    """Refuses to listen to what is inside of a program, or of a network that has one in it."""
+    program = next((module for module in network.modules() if isinstance(module, Program)), None)
+    if program is not None:
+        raise LimbeckError(
+            f"{program.name} is a program that nobody can look into, and this objective needs features. Choose one on "
+            "logits (--objective kd), or give the network itself, as path/to/file.py:FUNCTION."
+        )
+
+
+def program(path: Path) -> nn.Module:
+    """The exported program or the TorchScript in a file.
+
+    Raises:
+        LimbeckError: there is none.
+    """
+    if not path.is_file():
+        raise LimbeckError(f"{path} does not exist. Give {FORMS}.")
+    return Program(_exported(path) if path.suffix == ".pt2" else _scripted(path), path.name)
+
+
+def returned(path: Path, name: str, num_classes: int) -> nn.Module:
+    """What a function of a file returns; it is given ``num_classes`` where it takes that.
+
+    Raises:
+        LimbeckError: there is no such file or function, it cannot be called so, or gives no network.
+    """
+    module = own.module_of(path.resolve(), "evaluates", f"Give {FORMS}.") if path.is_file() else None
+    module = module or own.run_file(path, "evaluates", f"Give {FORMS}.")  # which says that there is none
+    given = getattr(module, name, None)
+    if not callable(given):
+        there = [key for key, value in vars(module).items() if callable(value) and value.__module__ == module.__name__]
+        raise unknown(f"function in {path}:", name, there)
+    try:
+        parameters = dict(inspect.signature(given).parameters)
+    except (TypeError, ValueError):
+        parameters = {}
+    classes = {"num_classes": num_classes} if "num_classes" in parameters else {}
+    needed = [key for key, value in parameters.items() if _required(value) and key not in classes]
+    if needed:
+        raise LimbeckError(
+            f"{path}:{name} needs {', '.join(needed)}, but it is called without arguments (or with num_classes). Write "
+            "a function that takes none and returns the network."
+        )
+    with own.running(f"{path}:{name}", path), own.beside(path.resolve().parent):
+        network = given(**classes)
+    if not isinstance(network, nn.Module):
+        hint = " Load it into the network first." if isinstance(network, Mapping) else ""
+        raise LimbeckError(f"{path}:{name} returned {type(network).__name__}, not a torch.nn.Module.{hint}")
+    return network
+
+
+def _required(parameter: inspect.Parameter) -> bool:
+    varies = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not varies
+
+
+def _exported(path: Path) -> nn.Module:
+    try:
+        return torch.export.load(path).module()
+    except Exception as error:  # whatever a damaged archive leads to
+        raise LimbeckError(f"{path} is no exported program (torch.export.save): {own.said(error)}.") from error
+
+
+def _scripted(path: Path) -> nn.Module:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch calls TorchScript deprecated; whoever has such a file knows
+            return torch.jit.load(path, map_location="cpu").eval()  # type: ignore[no-any-return, no-untyped-call]
+    except (RuntimeError, ValueError, OSError) as error:
+        raise LimbeckError(
+            f"{path} is no TorchScript ({own.said(error)}). If it is a state dictionary, give the network that it "
+            f"belongs to, for example path/to/file.py:FUNCTION, and type --weights {path}"
+        ) from error

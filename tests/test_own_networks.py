@@ -1,0 +1,192 @@
+"""Whole runs with networks that limbeck did not make: as student, as teacher, as both."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from limbeck import experiment, own, sweeps
+from limbeck.cli import main
+from limbeck.console import Console
+from limbeck.files import read_json, read_metadata, read_tensors
+from limbeck.models.model import Model
+from limbeck.models.normalised import plain
+from limbeck.models.sources import Source
+from limbeck.objectives import CrossEntropy, FitNet
+from limbeck.recipes import Recipe, Training, find
+from limbeck.recipes.recipe import from_json
+from limbeck.spec import SpecError
+from limbeck.training import Train
+
+Fails = Callable[..., str]
+FILE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, classes, channels=6):
+        super().__init__()
+        self.stem, self.act = nn.Conv2d(3, channels, 3, stride=4), nn.ReLU()
+        self.head = nn.Linear(channels, classes)
+
+    def forward(self, images):
+        return self.head(self.act(self.stem(images)).mean((2, 3)))
+
+def net(num_classes):
+    return Net(num_classes)
+
+def trained():
+    torch.manual_seed(5)
+    return Net(10, 12)
+
+def seven():
+    return Net(7)
+"""
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture
+def file(tiny: Recipe) -> Path:
+    """own.py, from where the test works."""
+    own.read_anew()
+    Path("own.py").write_text(FILE)
+    return Path("own.py")
+
+
+@pytest.fixture
+def recipe(tiny: Recipe, file: Path) -> Recipe:
+    """A student of one's own and a teacher that is a program; one seed, one epoch."""
+    network = Source(name="own.py:trained").build(10)
+    program = torch.export.export(
+        plain(network), (torch.rand(2, 3, 32, 32),), dynamic_shapes=({0: torch.export.Dim("batch")},)
+    )
+    torch.export.save(program, "net.pt2")
+    return tiny.with_(
+        name="own",
+        teacher=Source(name="net.pt2"),
+        student=Model(name="own.py:net"),
+        train=tiny.train.with_(epochs=1),
+        protocol=tiny.protocol.with_(seeds=(0,)),
+    )
+
+
+def test_a_run_and_what_it_leaves(recipe: Recipe, fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: dict[str, dict[str, torch.Tensor]] = {}
+    trained = experiment.Experiment.fresh
+
+    def remembering(self: experiment.Experiment, model: Model) -> torch.nn.Module:
+        network = trained(self, model)
+        begun[f"{len(begun)}"] = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        return network
+
+    monkeypatch.setattr(experiment.Experiment, "fresh", remembering)
+    result = experiment.run(recipe, console=QUIET)
+    *_, alone, distilled = begun.values()
+    assert all(torch.equal(alone[name], distilled[name]) for name in alone)
+    models = {row["role"]: row["model"] for row in result.results["networks"]}
+    assert models == {"teacher": "net.pt2", "alone": "own.py:net", "distilled": "own.py:net"}
+    teacher = read_tensors(result.folder / "teacher/weights.safetensors")
+    torch.manual_seed(5)
+    assert torch.equal(teacher["network.module.stem.weight"], torch.nn.Conv2d(3, 12, 3, stride=4).weight)
+    code = json.loads(read_metadata(result.folder / "seed0/alone/weights.safetensors")["code"])
+    assert code == {"own.py": own.stamp(Path("own.py"))}
+    assert from_json((result.folder / "recipe.json").read_text(), "it") == recipe
+    assert "is made by net.pt2: its code would be run" in fails("evaluate", str(result.folder))
+    words = ["evaluate", str(result.folder), "--code", "own.py", "net.pt2", "--quiet", "--json", "x.json"]
+    assert main([*words, "--device.precision", "fp32"]) == 0
+    again = {(m["role"], m["metric"]): m["value"] for m in read_json(Path("x.json"))["measurements"]}
+    first = {(m["role"], m["metric"]): m["value"] for m in result.results["measurements"] if m["split"] == "test"}
+    assert again["distilled", "accuracy"] == first["distilled", "accuracy"]
+    assert again["teacher", "nll"] == pytest.approx(first["teacher", "nll"], rel=1e-5)
+    student = str(result.folder / "seed0/distilled/weights.safetensors")
+    assert "--teacher.code own.py" in fails("run", "tiny", "--teacher", student, "--out", "second")
+    words = ["run", "tiny", "--teacher", student, "--teacher.code", "own.py", "--train.epochs", "1", "--quiet"]
+    assert main([*words, "--protocol.seeds", "0", "--out", "second"]) == 0
+
+
+def test_an_edit_of_the_file_makes_another_run(recipe: Recipe) -> None:
+    before = recipe.digest()
+    assert recipe.digest() == before
+    Path("own.py").write_text(FILE + "\n# edited\n")
+    assert recipe.digest() == before  # while it runs it stays what it was
+    own.read_anew()
+    assert recipe.digest() != before
+    Path("own.py").unlink()
+    assert recipe.digest() != before
+
+
+def test_it_says_what_it_does_to_networks(
+    tiny: Recipe, file: Path, capsys: pytest.CaptureFixture[str], fails: Fails
+) -> None:
+    pytest.importorskip("timm")
+    torch.manual_seed(0)
+    state = plain(Model(name="timm/test_resnet").build(1000, ((0,) * 3, (1,) * 3))).state_dict()
+    torch.save(state, "w.pth")
+    words = ["run", "tiny", "--teacher", "own.py:trained", "--student.name", "timm/test_resnet", "--train.epochs", "1"]
+    words += ["--protocol.seeds", "0", "--student.weights", "w.pth", "--objective", "fitnet", "--out", "x"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "  own.py:trained sees pictures as they are, in [0, 1]\n" in said
+    assert "  timm/test_resnet sees pictures normalised by mean 0.5" in said
+    note = "timm/test_resnet: its head of 1000 classes was replaced by a fresh one of 10."
+    assert said.count(note) == 2  # before the training, and with the results
+    assert note in read_json(Path("x/results.json"))["notes"]
+    words[words.index("--teacher") + 1] = "timm/test_resnet"
+    said = fails(*words[:-1], "y", "--teacher.weights", "w.pth")
+    assert said.startswith("error: w.pth does not fit timm/test_resnet with 10 classes: fc.weight is (1000, ")
+
+
+def test_what_cannot_be(recipe: Recipe, tiny: Recipe, fails: Fails) -> None:
+    with pytest.raises(SpecError, match=r"student\.name = 'net\.pt2' is a program, which cannot be trained; it can be"):
+        tiny.with_(student=Model(name="net.pt2"))
+    said = fails("run", "tiny", "--teacher", "own.py:seven")
+    assert (
+        said
+        == "error: teacher own.py:seven answers with 7 classes, but few has 10. Choose another data set or network.\n"
+    )
+    said = fails("run", "tiny", "--teacher", "net.pt2", "--objective", "fitnet")
+    assert said == (
+        "error: net.pt2 is a program that nobody can look into, and this objective needs features. Choose one on "
+        "logits (--objective kd), or give the network itself, as path/to/file.py:FUNCTION.\n"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(plain(Source(name="own.py:trained").build(10))), "net.pt")
+    said = fails(
+        "run", "tiny", "--teacher", "net.pt+own.py:trained", "--objective.weight", "1", "--objective", "fitnet"
+    )
+    assert "features" in said
+    assert "gone.py does not exist. Did you mean own.py? Give path" in fails("run", "tiny", "--teacher", "gone.py:net")
+    said = fails("run", "tiny", "--student.name", "torchvision/alexnet")
+    assert said.startswith(
+        "error: torchvision/alexnet was asked about pictures of 32 x 32, floats (B, 3, H, W) in [0, 1]"
+    )
+    assert "type that (--size 224; of a run, --student.size or --teacher.size)" in said
+
+
+def test_taps_by_path_and_several_teachers(recipe: Recipe) -> None:
+    both = recipe.with_(teacher=[Source(name="net.pt2"), Source(name="own.py:trained")])
+    built = experiment.run(both, "both", console=QUIET).results
+    assert built["networks"][0]["model"] == "net.pt2 and own.py:trained"
+    tapped = recipe.with_(
+        teacher=Source(name="own.py:trained"), objective=FitNet(student_taps=("stem",), teacher_taps=("act",))
+    )
+    assert experiment.run(tapped, "tapped", console=QUIET).results["status"] == "complete"
+
+
+def test_a_teacher_of_ones_own_that_is_trained_here(recipe: Recipe) -> None:
+    teacher = Training(student=Model(name="own.py:net"), train=Train(epochs=1, batch_size=32), objective=CrossEntropy())
+    wider = recipe.with_(teacher=teacher, student=find("tiny").student)
+    result = experiment.run(wider, "wider", console=QUIET).results
+    assert [row["model"] for row in result["networks"]][:2] == ["own.py:net", "nin_cifar x0.0625"]
+
+
+def test_a_sweep_trains_it_once(recipe: Recipe) -> None:
+    swept = sweeps.sweep(recipe, {"objective.temperature": [2, 4]}, out="swept", console=QUIET)
+    assert len(swept.results["ranking"]) == 2
+    assert len(list(Path("swept/trainings").glob("*/seed0/weights.safetensors"))) == 4  # teacher, alone, two students
