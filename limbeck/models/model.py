@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import Field, field_validator, model_validator
@@ -22,6 +22,8 @@ _OTHERS = "path/to/file.py:FUNCTION, torchvision/NAME, timm/NAME"
 
 class Model(Network):
     """Which network, how wide, and how it is shown the pictures it is given."""
+
+    later: ClassVar[tuple[str, ...]] = (*Network.later, "batch_norm")
 
     name: str = Field(description=f"A name of the catalogue, see `limbeck summary`; or {_OTHERS}, whose code is run.")
     width: float = Field(1.0, gt=0, le=100, description="Multiplies the counts of hidden channels and units.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field, field_validator
 
 from limbeck.spec import Spec
@@ -9,6 +11,8 @@ from limbeck.spec import Spec
 
 class Protocol(Spec):
     """How the comparison is kept honest."""
+
+    later: ClassVar[tuple[str, ...]] = ("corruptions",)
 
     seeds: tuple[int, ...] = Field(
         (0, 1, 2), min_length=1, description="Fixed before the run; one pair of students each."

@@ -259,11 +259,8 @@ class Recipe(Training):
         that defines no class and is not named, nor what a file with weights holds.
         """
         texts = own.texts(self)
-        fields = self.model_dump(mode="json")
-        if not self.protocol.corruptions:
-            del fields["protocol"]["corruptions"]  # recipes from before there was this field keep their digests
-        written = json.dumps(fields, sort_keys=True)
-        return hashlib.sha256("\0".join([written, *texts]).encode()).hexdigest()[:8]
+        fields = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256("\0".join([fields, *texts]).encode()).hexdigest()[:8]
 
 
 def from_json(text: str, source: str) -> Recipe:
