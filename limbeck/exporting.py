@@ -20,8 +20,10 @@ difference the largest one between their logits. Everything is measured on the C
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +33,7 @@ from torch import Tensor, nn
 from limbeck import data, files, trained
 from limbeck.console import Console
 from limbeck.data import Dataset
-from limbeck.data.views import Views, make_views
+from limbeck.data.views import make_views
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.cost import costs
@@ -41,8 +43,9 @@ from limbeck.exports.graph import Session, needs_onnx, write_onnx
 from limbeck.exports.plain import plain
 from limbeck.exports.program import read_program, write_program
 from limbeck.exports.quantised import write_dynamic, write_static
-from limbeck.models.weights import Saved, load_network
-from limbeck.runs import RunFolder, hardware
+from limbeck.folders import busy, refuse_foreign
+from limbeck.runs import hardware
+from limbeck.student import Student, chosen, told
 from limbeck.training import Device, Engine, choose
 
 _CALIBRATED_BY = 512  # views
@@ -50,6 +53,8 @@ _SECONDS = 2.0  # of timing, for each form
 _FLOAT_POINTS, _INT8_POINTS = 1e-4, 0.01
 _WEIGHTS, _PLAIN, _PROGRAM, _ONNX = "student.safetensors", "student.py", "student.pt2", "student.onnx"
 _DYNAMIC, _STATIC = "student-int8-dynamic.onnx", "student-int8.onnx"
+_FILES = ("export.json", "README.md", _WEIGHTS, _PLAIN, _PROGRAM, _ONNX, _DYNAMIC, _STATIC)
+_UNFINISHED = ".unfinished-"
 
 
 class Exported(NamedTuple):
@@ -57,29 +62,6 @@ class Exported(NamedTuple):
 
     folder: Path
     results: dict[str, Any]
-
-
-class Student(NamedTuple):
-    """What is to be exported.
-
-    Attributes:
-        saved: the network.
-        weights: its file.
-        role, seed: which one of a run; "network" and None of a file.
-        test: the data set that it is judged on.
-        learned: the data set that it was trained on, how many of its pictures were held out, and by which views.
-        home: where the forms go, where nothing else is said.
-        run: the run that it belongs to.
-    """
-
-    saved: Saved
-    weights: Path
-    role: str
-    seed: int | None
-    test: str
-    learned: tuple[str, int, Views]
-    home: Path
-    run: RunFolder | None
 
 
 class Form(NamedTuple):
@@ -121,21 +103,31 @@ def export(
             does. What was in the folder before is left as it was then.
     """
     needs_onnx()
-    console, student = console or Console(), chosen(Path(what), role, seed, code)
-    folder = files.make_folder(Path(out) if out else student.home)
+    console, run = console or Console(), Path(what) if Path(what).is_dir() else None
+    with files.locked(run / "lock", busy(run)) if run and (run / "recipe.json").is_file() else nullcontext():
+        student = chosen(Path(what), role, seed, code)
+        folder = Path(out) if out else student.home
+        refuse_foreign(folder, "student that was exported", "export.json")
+        for left in folder.glob(f"{_UNFINISHED}*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        return _exported(student, files.make_folder(folder), console)
+
+
+def _exported(student: Student, folder: Path, console: Console) -> Exported:
+    """Writes, judges and times the forms, and puts them into the folder where they are as they should be."""
     engine = choose(Device(name="cpu", precision="fp32", compile="off"))
     test = data.load(student.test, "test", console)
     trained.refuse_other_classes(student.weights, student.saved.classes, test)
     network = engine.place(student.saved.network).eval()
+    student.looked_at("original")
     original, digest = predict(network, test, engine), files.digest(student.weights)
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as place:
+    with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=folder) as place:
         forms, notes = _written(Path(place), student, test, engine, console)
         modules = {form.file: form.read(Path(place)) for form in forms}
         logits = {}
         with console.bar("judging the forms", len(forms)) as bar:
             for done, form in enumerate(forms, start=1):
-                if student.run is not None:
-                    student.run.note_evaluation(f"{student.role}, {form.name}", student.seed, student.test, "test")
+                student.looked_at(form.name)
                 logits[form.file] = predict(modules[form.file], test, engine)
                 if form.exact:
                     _refuse_other_answers(form, logits[form.file], original)
@@ -161,9 +153,9 @@ def export(
                     "images_per_second": cost.images_per_second,
                 }
             )
-        lost = rows[0]["accuracy"] - rows[-1]["accuracy"]
-        if lost > _INT8_POINTS:
-            notes.append(f"In eight bits with fixed ranges {100 * lost:.2f} points of accuracy are lost.")
+        for row in rows[1:]:
+            if (lost := rows[0]["accuracy"] - row["accuracy"]) > _INT8_POINTS:
+                notes.append(f"{row['name']} loses {100 * lost:.2f} points of accuracy.")
         results = {
             "schema": 1,
             "title": student.saved.model.title(),
@@ -176,45 +168,14 @@ def export(
             "forms": rows,
             "notes": notes,
         }
-        (folder / "export.json").unlink(missing_ok=True)  # it must never speak of other files than those beside it
+        for name in _FILES:  # export.json first: it must never speak of other files than those beside it
+            (folder / name).unlink(missing_ok=True)
         for path in sorted(Path(place).iterdir()):
             path.replace(folder / path.name)
-    card = model_card(results, student.saved.classes, **_told(student))
+    card = model_card(results, student.saved.classes, **told(student))
     files.write_bytes(folder / "README.md", card.encode())
     files.write_json(folder / "export.json", results)
     return Exported(folder, results)
-
-
-def chosen(path: Path, role: str | None = None, seed: int | None = None, code: Sequence[Path] = ()) -> Student:
-    """The network that is meant.
-
-    Raises:
-        LimbeckError: there is no such one.
-    """
-    if not path.is_dir():
-        saved = load_network(path, code)
-        if saved.data is None:
-            raise LimbeckError(f"{path} does not say what it was trained on. Export from the run's folder.")
-        home = path.parent / f"{path.stem}-export"
-        return Student(saved, path, "network", None, saved.data, (saved.data, 0, Views()), home, None)
-    plan = trained.read_plan(path)
-    there = plan.finished()
-    whose = [
-        who
-        for who in sorted(there, key=lambda who: (who[0] != "distilled", who[0] != "alone", who[1] or 0))
-        if role in (None, who[0]) and (seed is None or who[1] in (None, seed))
-    ]
-    if not whose:
-        able = ", ".join(sorted({f"{each} (seed {number})" if number is not None else each for each, number in there}))
-        wanted = f"{role or 'network'}{'' if seed is None else f' of seed {seed}'}"
-        raise LimbeckError(f"{path} has no finished {wanted}. It has: {able or 'none yet'}.")
-    who = whose[0]
-    plan.folder.check(there[who])
-    recipe = files.read_json(path / "recipe.json")
-    views = Views(**{**recipe["views"], "mix": None})
-    learned = (plan.data, int(recipe["protocol"]["holdout"]), views)
-    saved = load_network(there[who], code)
-    return Student(saved, there[who], *who, plan.tests[0], learned, path / "export", plan.folder)
 
 
 def _written(
@@ -243,6 +204,8 @@ def _written(
         forms.append(Form("ONNX, int8 dynamic", _DYNAMIC, lambda folder: Session(folder / _DYNAMIC, threads), False))
         bar.update(4, _DYNAMIC)
         write_static(place / _STATIC, place / _ONNX, _views(student, engine, console))
+        if student.run is None:
+            notes.append("The ranges of eight bits are those of crop and flip: its file does not say how it learned.")
         forms.append(Form("ONNX, int8 static", _STATIC, lambda folder: Session(folder / _STATIC, threads), False))
         bar.update(5, _STATIC)
     return forms, notes
@@ -255,12 +218,13 @@ def _plain_from(folder: Path, classes: tuple[str, ...]) -> nn.Module:
 
 
 def _views(student: Student, engine: Engine, console: Console) -> Tensor:
-    """Some views that the student was trained on."""
-    name, holdout, views = student.learned
-    whole = data.load(name, "train", console)
-    kept, _ = data.hold_out(whole, holdout)
+    """Some views such as the student was trained on."""
+    learned = student.learned
+    whole = data.load(learned.data, "train", console)
+    kept, _ = data.hold_out(whole, learned.holdout)
     index = kept[:_CALIBRATED_BY]
-    return engine.pictures(make_views(whole.fetch(index), index, views, 0, 0)).contiguous()
+    views = make_views(whole.fetch(index), index, learned.views, learned.view_seed, 0)
+    return engine.pictures(views).contiguous()
 
 
 def _refuse_other_answers(form: Form, logits: Tensor, original: Tensor) -> None:
@@ -274,24 +238,3 @@ def _refuse_other_answers(form: Form, logits: Tensor, original: Tensor) -> None:
             f"{allowed:.2g}), and {others} of {len(original):,} first answers are others. Nothing was exported. Please "
             "report it with the run's recipe.json."
         )
-
-
-def _told(student: Student) -> dict[str, str]:
-    """What the card says of a student beside its figures."""
-    if student.run is None or not student.run.results.exists():
-        return {
-            "what": f"A network for {student.test}, with {len(student.saved.classes)} classes.",
-            "made": "By limbeck; its file does not say more.",
-            "limits": "",
-        }
-    from limbeck import report
-
-    results = student.run.read_results()
-    sentence = report.verdict(results) if student.role == "distilled" else ""
-    recipe = (student.run.path / "recipe.json").read_text(encoding="utf-8")
-    return {
-        "what": f"The {student.role} {'student' if student.role != 'teacher' else 'network'} of the limbeck run "
-        f"{results['recipe']['name']}. {sentence}".strip(),
-        "made": "`limbeck run recipe.json`, with this recipe.json:\n\n```json\n" + recipe.strip() + "\n```",
-        "limits": " ".join(f"Not measured: {absent['what']}." for absent in results["not_measured"]),
-    }

@@ -33,7 +33,8 @@ def refuse_foreign(path: Path, kind: str, marker: str) -> None:
         marker: the name of that file.
     """
     there = names(path)
-    foreign = sorted(name for name in there if name != "lock" and not fnmatch(name, UNFINISHED))
+    foreign = sorted(name for name in there if name != "lock" and not name.startswith(".unfinished-"))
+    foreign = [name for name in foreign if not fnmatch(name, UNFINISHED)]
     if foreign and marker not in there:
         raise LimbeckError(
             f"{path} is not the folder of a {kind}: it has {', '.join(foreign[:3])} but no {marker}. "

@@ -15,7 +15,7 @@ from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.assessment import Answers, Assessment, Corrupted, Who, assess, of_one_seed
-from limbeck.evaluation.results import SCHEMA
+from limbeck.evaluation.results import SCHEMA, named
 from limbeck.evaluation.shift import shifts
 from limbeck.recipes.recipe import Recipe
 from limbeck.runs import RunFolder
@@ -162,6 +162,13 @@ def asked(networks: Networks, sets: Sets, answers: Callable[[Judged], Tensor]) -
     for (dataset, split), pictures in sets.items():
         for (role, seed), network in networks.items():
             logits = answers(Judged(role, seed, network, dataset, split, pictures))
+            broken = int((~logits.isfinite().all(1)).sum())
+            if broken:
+                raise LimbeckError(
+                    f"{named(role, seed)} does not answer with finite numbers to {broken:,} of the {len(logits):,} "
+                    f"pictures of {dataset}: nothing true can be said of it. If it overflows, type --device.precision "
+                    "fp32; of a network of yours, mend its forward."
+                )
             yield Answers(role, seed, dataset, split, logits, pictures.labels)
 
 

@@ -125,7 +125,8 @@ def run_file(path: Path, purpose: str, advice: str) -> ModuleType:
         near = nearest(str(path), others)
         hint = f" Did you mean {near}?" if near else ""
         raise LimbeckError(f"file {path} does not exist.{hint} {advice}")
-    spec = importlib.util.spec_from_file_location(f"limbeck_{purpose}_{path.stem}", path.resolve())
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]  # others may be called alike elsewhere
+    spec = importlib.util.spec_from_file_location(f"limbeck_{purpose}_{path.stem}_{name}", path.resolve())
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look there

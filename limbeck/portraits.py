@@ -92,7 +92,8 @@ def size(network: nn.Module) -> int:
 
 def notes(networks: Mapping[Who, nn.Module]) -> list[str]:
     """What a reader of the results has to know of the networks."""
-    said = [ONE_TEACHER] if ("teacher", None) in networks else []
+    seeds = {seed for _, seed in networks} - {None}
+    said = [ONE_TEACHER] if seeds and ("teacher", None) in networks else []
     said += dict.fromkeys(note for network in networks.values() for note in notes_of(network))
     sizes = {role: f"{size(network):,}" for (role, _), network in networks.items()}
     alone, distilled = sizes.get("alone"), sizes.get("distilled")

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from limbeck import exporting, files
+from limbeck import files, own
 from limbeck.data.pictures.decoding import Broken, decode
 from limbeck.errors import LimbeckError
-from limbeck.exports.graph import Session, needs_onnx, read_labels
+from limbeck.exports.graph import Session, can_run_onnx, read_labels
 from limbeck.models.weights import load_network
+from limbeck.student import chosen
 
 STDIN = "-"
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -60,16 +61,18 @@ def classifier(what: Path, side: int | None = None, code: Sequence[Path] = ()) -
         LimbeckError: there is no such network, or its file does not say the pictures' size.
     """
     if what.is_dir():
-        student = exporting.chosen(what, code=code)
+        student = chosen(what, code=code)
         onnx, told = student.home / "student.onnx", student.home / "export.json"
-        if onnx.exists() and told.exists() and _of(told) == files.digest(student.weights):
+        if can_run_onnx() and onnx.exists() and told.exists() and _of(told) == files.digest(student.weights):
             return classifier(onnx, side)
         return classifier(student.weights, side, code)
     if what.suffix == ".onnx":
-        needs_onnx()
-        session = Session(what)
-        known = session.picture[1] if isinstance(session.picture[1], int) else None
-        return Classifier(session, read_labels(what), side or known or _unknown_size(what), what)
+        if not can_run_onnx():
+            raise LimbeckError(f"{what} needs onnx and onnxruntime. Type `pip install 'limbeck[onnx]'`.")
+        classes, session = read_labels(what), Session(what)
+        if side not in (None, session.side):
+            raise LimbeckError(f"{what} takes pictures of {session.side} pixels, not of {side}. Leave --size away.")
+        return Classifier(session, classes, session.side, what)
     saved = load_network(what, code)
     return Classifier(_asked(saved.network), saved.classes, side or saved.side or _unknown_size(what), what)
 
@@ -85,12 +88,14 @@ def predict(classifier: Classifier, pictures: Sequence[str | Path]) -> Iterator[
         LimbeckError: a file or folder is not there, or a folder holds no picture.
     """
     waiting: list[tuple[str, Tensor | str]] = []
-    for name, content in _contents(pictures):
+    for name, read in _contents(pictures):
         try:
-            pixels = decode(content, classifier.side, "crop").pixels
+            pixels = decode(read(), classifier.side, "crop").pixels
             waiting.append((name, torch.tensor(pixels).permute(2, 0, 1).float().div_(255)))
         except Broken as error:
             waiting.append((name, str(error)))
+        except OSError as error:
+            waiting.append((name, f"cannot be read ({error.strerror})"))
         if len(waiting) == _AT_ONCE:
             yield from _answered(classifier, waiting)
             waiting = []
@@ -99,15 +104,22 @@ def predict(classifier: Classifier, pictures: Sequence[str | Path]) -> Iterator[
 
 def _answered(classifier: Classifier, waiting: Sequence[tuple[str, Tensor | str]]) -> Iterator[Prediction]:
     whole = [picture for _, picture in waiting if isinstance(picture, Tensor)]
-    answers = iter(classifier.network(torch.stack(whole)).double().softmax(1).tolist() if whole else ())
+    try:
+        answers = iter(classifier.network(torch.stack(whole)).double().softmax(1).tolist() if whole else ())
+    except RuntimeError as error:
+        raise LimbeckError(
+            f"{classifier.path} cannot look at pictures of {classifier.side} pixels: {own.said(error)}. "
+            "Leave --size away."
+        ) from error
     for name, picture in waiting:
         yield Prediction(name, tuple(next(answers))) if isinstance(picture, Tensor) else Prediction(name, (), picture)
 
 
-def _contents(pictures: Sequence[str | Path]) -> Iterator[tuple[str, bytes]]:
+def _contents(pictures: Sequence[str | Path]) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """The name of each picture, and what reads it."""
     for given in pictures:
         if str(given) == STDIN:
-            yield "the standard input", sys.stdin.buffer.read()
+            yield "the standard input", sys.stdin.buffer.read
             continue
         path = Path(given)
         if not path.exists():
@@ -118,8 +130,7 @@ def _contents(pictures: Sequence[str | Path]) -> Iterator[tuple[str, bytes]]:
             if not found:
                 raise LimbeckError(f"{path} holds no pictures ({', '.join(_SUFFIXES[:4])}, ...). Give another folder.")
         for file in found:
-            with files.mendable(file):
-                yield str(file), file.read_bytes()
+            yield str(file), file.read_bytes
 
 
 def _asked(network: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -28,7 +28,7 @@ from limbeck.training import Engine
 
 # What a run writes, in the order in which --fresh removes it: what is left when that is cut short is a run still.
 _CONTENTS = (
-    *("results.json", "details.json", "report.html", "report", "evaluations.jsonl", "teacher", "seed*"),
+    *("results.json", "details.json", "report.html", "report", "export", "evaluations.jsonl", "teacher", "seed*"),
     *("trackers.json", "tensorboard", "wandb"),
     *("SHA256SUMS", "environment.json", "recipe.json"),
 )

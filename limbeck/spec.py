@@ -9,6 +9,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     ModelWrapValidatorHandler,
+    SerializationInfo,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
@@ -38,6 +39,9 @@ class SpecError(LimbeckError):
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         super().__init__("\n".join(fault.line for fault in faults))
         self.faults = faults
+
+
+_IN_FULL = "in full"
 
 
 class Spec(BaseModel):
@@ -70,12 +74,17 @@ class Spec(BaseModel):
         return ()
 
     @model_serializer(mode="wrap")
-    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _written(self, write: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
         fields: dict[str, Any] = write(self)
-        for name in self.later:
+        for name in () if (info.context or {}).get(_IN_FULL) else self.later:
             if name in fields and getattr(self, name) == type(self).model_fields[name].default:
                 del fields[name]
         return fields
+
+
+def in_full(spec: Spec) -> dict[str, Any]:
+    """All fields of a description as JSON has them, those that came later included."""
+    return spec.model_dump(mode="json", context={_IN_FULL: True})
 
 
 class Family(Spec):

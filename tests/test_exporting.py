@@ -11,10 +11,12 @@ from torch import Tensor
 
 from limbeck import exporting, files
 from limbeck.cli import main
+from limbeck.data.views import Views
 from limbeck.errors import LimbeckError
 from limbeck.exports.graph import Session, read_labels
 from limbeck.models.model import Model
 from limbeck.models.weights import load_network, save_network
+from limbeck.student import chosen
 
 onnxruntime = pytest.importorskip("onnxruntime")
 FORMS = {"student.py", "student.safetensors", "student.pt2", "student.onnx"}
@@ -101,17 +103,21 @@ def test_a_network_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_the_student_of_a_run_is_the_first_seeds_distilled_one(tmp_path: Path, weights: Path) -> None:
-    recipe = {"data": {"name": "digits", "tests": []}, "protocol": {"seeds": [3, 4], "holdout": 7}, "teacher": None}
+    protocol = {"seeds": [3, 4], "holdout": 7, "view_seed": 5}
+    recipe = {"data": {"name": "digits", "tests": []}, "protocol": protocol, "teacher": None}
     files.write_json(tmp_path / "recipe.json", {**recipe, "views": {"crop": 2}})
-    for role, seed in (("alone", 3), ("distilled", 4)):
-        target = tmp_path / f"seed{seed}" / role / "weights.safetensors"
+    for place in ("teacher", "seed3/alone", "seed4/distilled"):
+        target = tmp_path / place / "weights.safetensors"
         files.write_bytes(target, weights.read_bytes())
-    student = exporting.chosen(tmp_path)
+    student = chosen(tmp_path)
     assert (student.role, student.seed, student.test, student.home) == ("distilled", 4, "digits", tmp_path / "export")
-    assert (student.learned[1], student.learned[2].crop) == (7, 2)
-    assert exporting.chosen(tmp_path, "alone", None).seed == 3
+    assert student.learned == ("digits", 7, Views(crop=2), 5)
+    assert chosen(tmp_path, "alone", None).seed == 3
+    assert chosen(tmp_path, "teacher", 4).role == "teacher"
+    with pytest.raises(LimbeckError, match=r"no finished network of seed 99\."):
+        chosen(tmp_path, None, 99)
     with pytest.raises(LimbeckError, match=r"no finished distilled of seed 3\. It has: alone \(seed 3\), d"):
-        exporting.chosen(tmp_path, "distilled", 3)
+        chosen(tmp_path, "distilled", 3)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
@@ -120,3 +126,24 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, weights: Pa
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(LimbeckError, match=r"pip install 'limbeck\[onnx\]'"):
         exporting.export(weights)
+
+
+def test_a_folder_of_somebody_elses_is_left_alone(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(LimbeckError, match=r"it has README\.md but no export\.json"):
+        exporting.export(weights, tmp_path)
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_what_was_exported_before_does_not_stay(
+    exported: exporting.Exported, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: object) -> None:
+        raise LimbeckError("it cannot be written down")
+
+    monkeypatch.setattr(exporting, "_SECONDS", 0.05)
+    monkeypatch.setattr(exporting, "plain", refused)
+    folder, results = exporting.export(weights, exported.folder)
+    assert {path.name for path in folder.iterdir()} == FORMS - {"student.py", "student.safetensors"}
+    assert "There is no student.py: it cannot be written down." in results["notes"]
+    assert "student.py" not in (folder / "README.md").read_text()

@@ -147,3 +147,5 @@ def test_an_exported_student_answers_as_its_weights_do(
     for one, other in zip(ours, theirs, strict=True):
         assert one.name == other.name
         assert np.allclose(one.probabilities, other.probabilities, atol=1e-4)
+    with pytest.raises(LimbeckError, match="takes pictures of 32 pixels, not of 64"):
+        predicting.classifier(folder / "student.onnx", 64)

@@ -16,6 +16,7 @@ from limbeck.evaluation.metrics import correct
 from limbeck.evaluation.results import key
 from limbeck.recipes.recipe import read_recipe
 from limbeck.runs import RunFolder
+from limbeck.spec import in_full
 from limbeck.trained import Planned, answers_file, kept_answers, read_plan
 
 _SAME = 1e-9  # accuracies worked out twice
@@ -50,7 +51,7 @@ def read_run(path: Path) -> Run:
 def _recipe(path: Path) -> dict[str, Any]:
     """The fields of a recipe; as this version has them, where it can read it, so that what is new has its default."""
     try:
-        recipe = read_recipe(path / "recipe.json").model_dump(mode="json")
+        recipe = in_full(read_recipe(path / "recipe.json"))
     except LimbeckError:  # it names what another file defines
         recipe = files.read_json(path / "recipe.json")
     return {name: value for name, value in recipe.items() if name != "name"}

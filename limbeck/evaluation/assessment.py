@@ -77,7 +77,7 @@ def assess(
         if split == "holdout" and not brief:
             temperatures[role, seed] = fit_temperature(logits, labels)
         fitted = temperatures.get((role, seed))
-        temperature = None if split == "holdout" else fitted  # nothing is told of the pictures that it was fitted on
+        temperature = None if split in ("holdout", "train") else fitted  # nothing of what it was fitted on is told
         where: dict[str, Any] = {"role": role, "seed": seed, "dataset": dataset, "split": split}
         worn = (corrupted or {}).get((role, seed, dataset, split))
         measurements += measure(

@@ -54,7 +54,7 @@ logits = session.run(None, {{"images": images}})[0]  # float32 (B, 3, {height}, 
 The network normalises the pictures itself. The classes, in the order of the logits: {classes}. The metadata of the
 ONNX files has them, too (`labels`).
 
-In PyTorch: `student.py` with `student.safetensors`, or `torch.export.load("student.pt2").module()`.
+In PyTorch: {plain}`torch.export.load("student.pt2").module()`.
 
 ## How it was made
 
@@ -92,6 +92,9 @@ def model_card(exported: Mapping[str, Any], classes: Sequence[str], what: str, m
         what=what,
         rows="\n".join(rows),
         count=exported["n"],
+        plain="`student.py` with `student.safetensors`, or "
+        if any(form["file"] == "student.safetensors" for form in exported["forms"])
+        else "",
         device=exported["device"],
         batch=exported["batch"],
         height=height,

@@ -9,6 +9,7 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ def needs_onnx() -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise LimbeckError(f"ONNX needs {error.name}, which is missing. Type `pip install 'limbeck[onnx]'`.") from error
+
+
+def can_run_onnx() -> bool:
+    """Whether there is what it takes to run an ONNX file; to write one takes more."""
+    return all(find_spec(name) for name in ("onnx", "onnxruntime"))
 
 
 def write_onnx(path: Path, network: nn.Module, pictures: Tensor, classes: tuple[str, ...]) -> None:
@@ -118,8 +124,12 @@ class Session(nn.Module):
         except Exception as error:  # onnxruntime's errors have no common class
             raise LimbeckError(f"{path} cannot be run by onnxruntime: {str(error).splitlines()[0]}") from error
         self._name = self._session.get_inputs()[0].name
-        self.picture = tuple(self._session.get_inputs()[0].shape[1:])
         self.training = False
+
+    @property
+    def side(self) -> int:
+        """Pixels, of the pictures that it takes."""
+        return int(self._session.get_inputs()[0].shape[2])
 
     def forward(self, images: Tensor) -> Tensor:
         (logits,) = self._session.run(None, {self._name: images.float().contiguous().cpu().numpy()})

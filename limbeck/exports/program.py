@@ -25,8 +25,10 @@ def write_program(path: Path, network: nn.Module, pictures: Tensor) -> None:
     content = io.BytesIO()
     with quietly():
         exported = torch.export.export(network, (pictures,), dynamic_shapes=({0: batch},))
-        for node in exported.graph.nodes:
+        for node in list(exported.graph.nodes):
             node.meta.pop("stack_trace", None)  # with the paths of this machine
+            if node.target is torch.ops.aten._assert_tensor_metadata.default:
+                exported.graph.erase_node(node)  # it would keep the program to this device
         torch.export.save(exported, content)
     files.write_bytes(path, content.getvalue())
 

@@ -24,7 +24,7 @@ from limbeck.training import Device
 
 _A_FILE = "FOLDER/weights.safetensors"
 _NAMES = f"Names are {FORMS}."
-_PAGE = b'<p class="brand">limbeck</p>'  # in all of them
+_PAGE = b'<meta name="limbeck" content="compare">'
 _OF_A_NAME = ("weights", "pretrained", "size", "mean", "std")
 T = TypeVar("T", bound=Spec)
 
@@ -190,7 +190,7 @@ def parse_compare(words: Sequence[str], head: str) -> tuple[list[Path], CompareO
         refuse_unwritable(options.out, "--out", "compare.html")
         if options.out.exists() and _PAGE not in options.out.read_bytes():
             raise LimbeckError(
-                f"--out {options.out}: that file is there, and is no page of limbeck's. Type --out with another name."
+                f"--out {options.out}: that file is there, and is no comparison of limbeck. Give another name."
             )
     if options.json_ is not None:
         refuse_unwritable(options.json_)

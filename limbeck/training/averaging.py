@@ -29,8 +29,9 @@ def settle(network: nn.Module, batches: Iterable[Tensor]) -> None:
         network: left in eval mode.
         batches: pictures (B, C, H, W) as it takes them; each batch counts alike.
     """
+    network.train()  # which modules that are to stay as they are do not follow
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.training]
     network.eval()
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

@@ -85,7 +85,7 @@ def test_the_page_escapes_what_it_is_given_and_is_the_same_again(runs: Runs) -> 
 def test_a_file_that_is_no_page_is_left_alone(runs: Runs, fails: Callable[..., str]) -> None:
     Path("compare.html").write_text("my thesis")
     assert fails("compare", "one", "other") == (
-        "error: --out compare.html: that file is there, and is no page of limbeck's. Type --out with another name.\n"
+        "error: --out compare.html: that file is there, and is no comparison of limbeck. Give another name.\n"
     )
     assert Path("compare.html").read_text() == "my thesis"
     assert fails("compare", "one", "other", "--out", "one") == (

@@ -49,14 +49,19 @@ def test_every_convolution_is_normalised_while_training_and_the_trained_network_
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
-def test_initial_weights_are_those_of_the_network_without() -> None:
-    plain, normed = CIFARNIN(width=0.125), None
+def test_initial_weights_and_what_is_drawn_after_them_are_those_of_the_network_without() -> None:
     torch.manual_seed(1)
-    plain = CIFARNIN(width=0.125)
+    plain = Model(name="nin_cifar", width=0.125).build(10, STATISTICS)
+    drawn = torch.rand(1)
     torch.manual_seed(1)
-    normed = CIFARNIN(width=0.125)
-    add_norms(normed)
-    assert torch.equal(normed.features.stage1.unit1.conv.conv.weight, plain.features.stage1.unit1.conv.weight)
+    normed = Model(name="nin_cifar", width=0.125, batch_norm=True).build(10, STATISTICS)
+    assert torch.equal(torch.rand(1), drawn)
+    ours, theirs = (
+        [module.weight for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
+        for network in (normed, plain)
+    )
+    assert len(ours) == 9
+    assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
 
 
 def test_a_network_without_such_norms_is_given_back() -> None:

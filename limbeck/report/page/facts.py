@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from limbeck import data, files, trained
+from limbeck import data, files, robustness, trained
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.assessment import Who
 from limbeck.evaluation.results import key
@@ -166,6 +166,7 @@ def read_facts(path: Path) -> Facts:
         facts.details = files.read_json(plan.folder.details, {"classes": dict, "entries": list})
     else:
         _work_out_again(facts)
+    _asked_since(facts, plan)
     environment = path / "environment.json"
     if environment.exists():
         facts.starts = files.read_json(environment, {"starts": list})["starts"]
@@ -173,6 +174,17 @@ def read_facts(path: Path) -> Facts:
         home = plan.folder.network(network["role"], network["seed"])
         facts.curves[network["role"], network["seed"]] = _curves(home, facts)
     return facts
+
+
+def _asked_since(facts: Facts, plan: trained.Planned) -> None:
+    """Adds what the networks were asked about corrupted pictures after the run had ended."""
+    stamps = {who: files.digest(file) for who, file in plan.finished().items() if file.exists()}
+    for entry in (facts.details or {}).get("entries", []):
+        who = (entry["role"], entry["seed"])
+        if not entry.get("corruptions") and who in stamps:
+            place = robustness.figures_file(plan.folder.network(*who), entry["dataset"], entry["split"])
+            found = robustness.kept_corruptions(place, stamps[who])
+            entry["corruptions"] = found._asdict() if found else None
 
 
 def _instead(path: Path) -> str:

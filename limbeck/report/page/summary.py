@@ -91,7 +91,7 @@ def table(facts: Facts) -> Table:
     for role in facts.roles:
         network = facts.network(role) or {}
         what = f"{network.get('model') or 'own network'}, {count(network.get('parameters') or 0)} weights"
-        if role == "teacher" and "/" in str(network.get("model")):
+        if role == "teacher" and "path" in (facts.recipe.get("teacher") or {}):
             what = f"from a weights file, {count(network.get('parameters') or 0)} weights"
         rows.append(
             Row(role, what, [_cell(facts.estimate(role, name=name)) for name in sets] + [_cell(None)] * len(absent))

@@ -22,24 +22,26 @@ Found = dict[str, dict[str, Any]]
 
 def measured(facts: Facts) -> Found:
     """Of each role the corruptions of the first network that was asked."""
-    found: Found = {}
-    for role in facts.roles:
-        asked = [entry["corruptions"] for entry in facts.entries(role) if entry.get("corruptions")]
-        if asked:
-            found[role] = asked[0]
-    return found
+    return {role: entry["corruptions"] for role in facts.roles if (entry := _asked(facts, role))}
+
+
+def _asked(facts: Facts, role: str) -> dict[str, Any] | None:
+    """The entry of the first network of a role that was asked about corrupted pictures."""
+    return next((entry for entry in facts.entries(role) if entry.get("corruptions")), None)
 
 
 def corruption_accuracy(facts: Facts) -> Figure | str:
     """Mean accuracy by kind, in families, and by severity over all kinds."""
     found = measured(facts)
     if not found:
-        asked = "with `--protocol.corruptions` when it is run, or by `limbeck evaluate RUN --corruptions`"
-        return f"They are asked for: {asked}."
+        how = "with `--protocol.corruptions` when it is run, or by `limbeck evaluate RUN --corruptions`"
+        return f"They are asked for: {how}."
     kinds = [
         kind for family in KINDS.values() for kind in family if any(kind in each["kinds"] for each in found.values())
     ]
-    clean = {role: value for role in found if (e := facts.estimate(role)) and (value := e["mean"]) is not None}
+    accuracies = {role: facts.values(role) for role in found}
+    asked = {role: entry["seed"] for role in found if (entry := _asked(facts, role))}
+    clean = {role: values[asked[role]] for role, values in accuracies.items() if asked[role] in values}
     said = listed([f"{role} {percent(_mean(each), 1)}" for role, each in found.items()])
     hardest = min(kinds, key=lambda kind: fmean(each["kinds"][kind] for each in found.values()))
     return Figure(

@@ -1,0 +1,104 @@
+"""Which network of a run, or of a file, is meant where one is to be shipped, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from limbeck import files, trained
+from limbeck.data.views import Views
+from limbeck.errors import LimbeckError
+from limbeck.models.weights import Saved, load_network
+from limbeck.runs import RunFolder
+
+
+class Learned(NamedTuple):
+    """On what a network was trained: the data set, how many of its pictures were held out, by which views."""
+
+    data: str
+    holdout: int = 0
+    views: Views = Views()
+    view_seed: int = 0
+
+
+class Student(NamedTuple):
+    """What is to be exported.
+
+    Attributes:
+        saved: the network.
+        weights: its file.
+        role, seed: which one of a run; "network" and None of a file.
+        test: the data set that it is judged on.
+        learned: the pictures that it was trained on, as far as that is known.
+        home: where the forms go, where nothing else is said.
+        run: the run that it belongs to.
+    """
+
+    saved: Saved
+    weights: Path
+    role: str
+    seed: int | None
+    test: str
+    learned: Learned
+    home: Path
+    run: RunFolder | None
+
+    def looked_at(self, form: str) -> None:
+        """Logs that a form is about to be shown the test set, where there is a run to log it in."""
+        if self.run is not None:
+            self.run.note_evaluation(f"{self.role}, {form}", self.seed, self.test, "test")
+
+
+def chosen(path: Path, role: str | None = None, seed: int | None = None, code: Sequence[Path] = ()) -> Student:
+    """The network that is meant.
+
+    Raises:
+        LimbeckError: there is no such one.
+    """
+    if not path.is_dir():
+        saved = load_network(path, code)
+        if saved.data is None:
+            raise LimbeckError(f"{path} does not say what it was trained on. Export from the run's folder.")
+        home = path.parent / f"{path.stem}-export"
+        return Student(saved, path, "network", None, saved.data, Learned(saved.data), home, None)
+    plan = trained.read_plan(path)
+    there = plan.finished()
+    whose = [
+        who
+        for who in sorted(there, key=lambda who: (who[0] != "distilled", who[0] != "alone", who[1] or 0))
+        if role in (None, who[0]) and (seed in (None, who[1]) or role == who[0] == "teacher")
+    ]
+    if not whose:
+        able = ", ".join(sorted({f"{each} (seed {number})" if number is not None else each for each, number in there}))
+        wanted = f"{role or 'network'}{'' if seed is None else f' of seed {seed}'}"
+        raise LimbeckError(f"{path} has no finished {wanted}. It has: {able or 'none yet'}.")
+    who = whose[0]
+    plan.folder.check(there[who])
+    recipe = files.read_json(path / "recipe.json")
+    how = (recipe["teacher"] or {}) if who[0] == "teacher" else recipe
+    views = Views(**{**how["views"], "mix": None}) if "views" in how else Views()
+    learned = Learned(plan.data, int(recipe["protocol"]["holdout"]), views, int(recipe["protocol"]["view_seed"]))
+    saved = load_network(there[who], code)
+    return Student(saved, there[who], *who, plan.tests[0], learned, path / "export", plan.folder)
+
+
+def told(student: Student) -> dict[str, str]:
+    """What the card says of a student beside its figures."""
+    if student.run is None or not student.run.results.exists():
+        return {
+            "what": f"A network for {student.test}, with {len(student.saved.classes)} classes.",
+            "made": "By limbeck; its file does not say more.",
+            "limits": "",
+        }
+    from limbeck import report
+
+    results = student.run.read_results()
+    sentence = report.verdict(results) if student.role == "distilled" else ""
+    recipe = (student.run.path / "recipe.json").read_text(encoding="utf-8")
+    return {
+        "what": f"The {student.role} {'student' if student.role != 'teacher' else 'network'} of the limbeck run "
+        f"{results['recipe']['name']}. {sentence}".strip(),
+        "made": "`limbeck run recipe.json`, with this recipe.json:\n\n```json\n" + recipe.strip() + "\n```",
+        "limits": " ".join(f"Not measured: {absent['what']}." for absent in results["not_measured"]),
+    }
