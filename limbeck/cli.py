@@ -128,6 +128,8 @@ def _evaluate(words: list[str]) -> int:
         corruptions=asked.corruptions,
         cost=asked.cost,
         code=asked.code,
+        side=asked.side,
+        broken=asked.broken,
     )
     tables = [*report.metrics_tables(results), *report.corruption_tables(results, results["details"])]
     for table in (report.result_table(results, what.name if isinstance(what, Source) else str(what)), *tables):
@@ -243,7 +245,14 @@ def _data(words: list[str]) -> int:
     action, names = (words[0], words[1:]) if words else ("list", [])
     console = Console()
     if action == "list":
-        console.show(report.data_table([data.status(name) for name in names or data.CATALOGUE]))
+        found = [data.resolve(name) for name in names or data.CATALOGUE]
+        if ready := [data.status(each.name) for each in found if isinstance(each, data.Entry)]:
+            console.show(report.data_table(ready))
+        for each in found:
+            if isinstance(each, data.Collection):
+                looked = each.survey(console)
+                console.show(report.pictures_table(each.title, looked))
+                console.show("\n".join(report.pictures_notes(looked)))
     elif action == "fetch":
         if not names:
             known = ", ".join(data.CATALOGUE)
@@ -254,7 +263,8 @@ def _data(words: list[str]) -> int:
     elif action == "verify":
         faults = {name: data.verify(name, console) for name in names or data.CATALOGUE}
         for name, lines in faults.items():
-            console.show("\n".join(lines) or f"{name}: as published")
+            sound = "as published" if name in data.CATALOGUE else "every file is a picture, and none is in two splits"
+            console.show("\n".join(lines) or f"{name}: {sound}")
         return 2 if any(faults.values()) else 0
     else:
         raise unknown("action", action, ("list", "fetch", "verify"), "Type `limbeck data --help`.")

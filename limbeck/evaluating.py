@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
 from limbeck import costing, data, files, judging, own, portraits, robustness, trained
 from limbeck.console import Console
-from limbeck.data import Dataset
+from limbeck.data import Dataset, Reading
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.assessment import Corrupted, Who, assess
@@ -33,6 +33,8 @@ def evaluate(
     corruptions: bool = False,
     cost: bool = False,
     code: Sequence[Path] = (),
+    side: int | None = None,
+    broken: Literal["refuse", "skip"] | None = None,
 ) -> dict[str, Any]:
     """Judges what is already trained: all the networks of a run, the one of a weights file, or someone else's.
 
@@ -51,6 +53,8 @@ def evaluate(
             a run has of it is kept in its folder, and not asked twice.
         cost: whether it is measured what these networks cost.
         code: files of the user's own that networks of limbeck's files are made by, and that may be run for it.
+        side: pixels that pictures of one's own are brought to; none: as the networks were trained.
+        broken: what is done about broken files among them; none: what was done then.
 
     Returns:
         the keys of results.json, ``recipe`` excepted, and as ``details`` those of details.json.
@@ -64,7 +68,8 @@ def evaluate(
     if not names:
         why = f"{what} does not say what it was trained on." if found else f"On which pictures is {_name(what)} judged?"
         raise LimbeckError(f"{why} Type --data with the name of a data set; `limbeck data list` shows them.")
-    classes = data.status(names[0]).classes
+    reading = _reading(found, split, {"size": side, "broken": broken})
+    classes = len(data.resolve(names[0], reading(names[0])).classes)
     found = found or trained.of_source(_source(what), classes)
     if teacher is not None:
         if ("teacher", None) in found.networks:
@@ -72,7 +77,7 @@ def evaluate(
         theirs = _trained(teacher, code) or trained.of_source(_source(teacher), classes)
         known = trained.teacher_of(theirs, _name(teacher))
         found = found._replace(networks={("teacher", None): known, **found.networks})
-    sets, not_measured = judging.load_sets(names, split, engine, console)
+    sets, not_measured = judging.load_sets(names, split, engine, console, reading)
     if not sets:
         raise LimbeckError("\n".join(absent["why"] for absent in not_measured))
     networks = {who: engine.place(known.network) for who, known in found.networks.items()}
@@ -90,7 +95,7 @@ def evaluate(
     corrupted: Corrupted = {}
     with _alone_in(found):
         if corruptions:
-            asked, kept = (names[0], split), _inside(found)
+            asked, kept = (data.title(names[0]), split), _inside(found)
             corrupted, absent = robustness.of_first_seed(networks, asked, sets, engine, console, found.folder, kept)
             not_measured += absent
         assessment = assess(judging.asked(networks, sets, answers), _temperatures(found), corrupted)
@@ -100,6 +105,14 @@ def evaluate(
         not_measured += absent
     results, details = judging.concluded(assessment, drawn, networks, sets, not_measured, measured)
     return {**results, "notes": [*results["notes"], *notes], "details": details}
+
+
+def _reading(found: Trained | None, split: Split, changes: Mapping[str, Any]) -> Callable[[str], Reading]:
+    """How pictures of one's own are read: as for training, and of others all are tested on."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    read = Reading(**{**(found.reading.model_dump(include=set(Reading.model_fields)) if found else {}), **given})
+    own = found.data if found else None
+    return lambda name: read if split == "train" else read.of(name, own)
 
 
 def _name(what: str | Path | Source) -> str:
@@ -158,7 +171,7 @@ def _temperatures(found: Trained) -> dict[Who, float | None]:
     """The temperature of each network whose answers on its run's held-out split are kept beside it."""
     temperatures = {}
     for who, (home, digest) in _homes(found).items():
-        file = answers_file(home, found.networks[who].data or "", "holdout")
+        file = answers_file(home, data.title(found.networks[who].data or ""), "holdout")
         kept = kept_answers(file, digest) if file.exists() else None
         if kept and (kept[1] >= 0).any():
             temperatures[who] = fit_temperature(*kept)

@@ -16,6 +16,7 @@ from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.distillation import figures, prepared
 from limbeck.errors import LimbeckError
+from limbeck.folders import refuse_changed
 from limbeck.models.composed import described, notes_of
 from limbeck.models.ensemble import Ensemble
 from limbeck.models.folding import folded
@@ -82,7 +83,8 @@ def run(
             results = folder.read_results()
             console.say(f"{folder.path} is complete already; --fresh starts it over.")
         else:
-            folder.note_environment(engine, recipe)
+            refuse_changed(folder.path, experiment.pictures)
+            folder.note_environment(engine, recipe, experiment.pictures.notes)
             experiment.introduce()
         with following(trackers, folder.path, recipe.model_dump(mode="json"), console) as tracking:
             if experiment is not None:
@@ -121,7 +123,9 @@ def recipe_of(recipe: Recipe | str | Path, taker: str) -> Recipe:
 
 def divided(recipe: Recipe, engine: Engine, console: Console) -> tuple[Dataset, Dataset]:
     """The pictures to train on and those that are held out, on the engine's device."""
-    whole = data.load(recipe.data.name, "train", console)
+    whole = data.load(recipe.data.name, "train", console, recipe.data)
+    if recipe.data.has("val"):
+        return whole.to(engine.device), data.load(recipe.data.name, "val", console, recipe.data).to(engine.device)
     kept, held = data.hold_out(whole, recipe.protocol.holdout)
     return whole.subset(kept).to(engine.device), whole.subset(held).to(engine.device)
 
@@ -232,8 +236,8 @@ class Experiment:
                 made = self.trained(how, folder, title, seed, teacher, self.folder.answers(home, how))
             model = described(made)
             assert model is not None
-            side = self.pictures.image_shape[0]
-            save_network(weights, made, model, self.pictures.classes, self.recipe.data.name, side=side)
+            side, data_set = self.pictures.image_shape[0], self.recipe.data
+            save_network(weights, made, model, self.pictures.classes, data_set.name, side=side, reading=data_set.said())
             self.folder.seal(weights)
         if self.tracking:
             self.tracking.trained(folder)

@@ -116,7 +116,7 @@ def export(
 def _exported(student: Student, folder: Path, console: Console) -> Exported:
     """Writes, judges and times the forms, and puts them into the folder where they are as they should be."""
     engine = choose(Device(name="cpu", precision="fp32", compile="off"))
-    test = data.load(student.test, "test", console)
+    test = data.load(student.test, "test", console, student.reading.of(student.test, student.learned[0]))
     trained.refuse_other_classes(student.weights, student.saved.classes, test)
     network = engine.place(student.saved.network).eval()
     student.looked_at("original")
@@ -160,7 +160,7 @@ def _exported(student: Student, folder: Path, console: Console) -> Exported:
             "schema": 1,
             "title": student.saved.model.title(),
             "student": {"role": student.role, "seed": student.seed, "weights": digest},
-            "dataset": student.test,
+            "dataset": test.name,
             "n": len(test),
             "picture": list(test.image_shape[:2]),
             "device": hardware(engine.device),
@@ -220,8 +220,9 @@ def _plain_from(folder: Path, classes: tuple[str, ...]) -> nn.Module:
 def _views(student: Student, engine: Engine, console: Console) -> Tensor:
     """Some views such as the student was trained on."""
     learned = student.learned
-    whole = data.load(learned.data, "train", console)
-    kept, _ = data.hold_out(whole, learned.holdout)
+    whole = data.load(learned.data, "train", console, student.reading)
+    own_split = "val" in data.resolve(learned.data, student.reading).splits
+    kept, _ = data.hold_out(whole, 0 if own_split else learned.holdout)
     index = kept[:_CALIBRATED_BY]
     views = make_views(whole.fetch(index), index, learned.views, learned.view_seed, 0)
     return engine.pictures(views).contiguous()

@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from limbeck import files
+from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 
 UNFINISHED = ".*.part"  # what a process that was killed was writing
@@ -52,3 +53,22 @@ def clear(path: Path, contents: Sequence[str] = ()) -> None:
                 shutil.rmtree(item)
             else:
                 item.unlink()
+
+
+def refuse_changed(folder: Path, pictures: Dataset) -> None:
+    """Notes in pictures.json what pictures of one's own were when they were first used in a folder.
+
+    Raises:
+        LimbeckError: they were others then.
+    """
+    path = folder / "pictures.json"
+    noted = files.read_json(path, {}, "Type --fresh to start over.") if path.exists() else {}
+    if not pictures.source or noted.get(pictures.name) == pictures.source:
+        return
+    if pictures.name in noted:
+        raise LimbeckError(
+            f"the pictures of {pictures.name} were changed since {folder} was started: files were added, removed or "
+            "altered, or have other labels. Put them back as they were; or type --fresh to start over, or --out with "
+            "the name of a new folder."
+        )
+    files.write_json(path, {**noted, pictures.name: pictures.source})

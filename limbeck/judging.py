@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from limbeck import costing, data, files, portraits, robustness, trained
 from limbeck.console import Console
-from limbeck.data import Dataset
+from limbeck.data import Dataset, Reading
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.assessment import Answers, Assessment, Corrupted, Who, assess, of_one_seed
 from limbeck.evaluation.results import SCHEMA, named
 from limbeck.evaluation.shift import shifts
+from limbeck.folders import refuse_changed
 from limbeck.recipes.recipe import Recipe
 from limbeck.runs import RunFolder
 from limbeck.trained import answers_file, keep_answers, kept_answers
@@ -66,9 +67,11 @@ def conclude(
         engine, console: device and precision, and where progress goes.
         brief: accuracy and nll are enough, as they are for a sweep; there are no details then.
     """
-    sets, not_measured = load_sets(tests, "test", engine, console)
+    sets, not_measured = load_sets(tests, "test", engine, console, recipe.data.reading)
+    for pictures in sets.values():
+        refuse_changed(folder.path, pictures)
     if len(held_out):
-        sets = {(recipe.data.name, "holdout"): held_out, **sets}
+        sets = {(data.title(recipe.data.name), "holdout"): held_out, **sets}
     weights = trained.planned(recipe, folder).finished()
     digest = functools.cache(files.digest)  # of each file once, however many sets there are
 
@@ -89,7 +92,8 @@ def conclude(
     corrupted: Corrupted = {}
     if recipe.protocol.corruptions and not brief:
         kept = {who: (folder.network(*who), digest(weights[who])) for who in of_one_seed(networks)}
-        corrupted, absent = robustness.of_first_seed(networks, (tests[0], "test"), sets, engine, console, folder, kept)
+        first = (data.title(tests[0]), "test")
+        corrupted, absent = robustness.of_first_seed(networks, first, sets, engine, console, folder, kept)
         not_measured += absent
     found = assess(asked(networks, sets, answers), corrupted=corrupted, brief=brief)
     cost, absent = (None, []) if brief else costing.cost_of(networks, held_out.image_shape, engine, costing.AT_THE_END)
@@ -112,8 +116,7 @@ def reassess(path: Path) -> Conclusion:
     """
     plan = trained.read_plan(path)
     stamps = {who: files.digest(file) for who, file in plan.finished().items() if file.exists()}
-    sets = [(plan.data, "holdout"), *((name, "test") for name in plan.tests)]
-    places = [(who, plan.folder.network(*who), each) for each in sets for who in plan.everybody()]
+    places = [(who, plan.folder.network(*who), each) for each in plan.sets() for who in plan.everybody()]
 
     def kept() -> Iterator[Answers]:
         for who, home, each in places:
@@ -131,8 +134,7 @@ def reassess(path: Path) -> Conclusion:
             f"{path} has no answers of its networks. Remove its results.json, if there is one, and type "
             f"`limbeck run {path}`: they are asked again."
         )
-    judged = {m["dataset"]: None for m in found.measurements}
-    names = {name: data.CATALOGUE[name].classes for name in judged if name in data.CATALOGUE}
+    names = {m["dataset"]: classes for m in found.measurements if (classes := _classes(m["dataset"], plan))}
     results = {
         "measurements": found.measurements,
         "summary": found.summary,
@@ -143,17 +145,34 @@ def reassess(path: Path) -> Conclusion:
     return Conclusion(results, _details(found, names))
 
 
+def _classes(name: str, plan: trained.Planned) -> Sequence[str] | None:
+    """The classes of a data set, which are those of the networks that were judged on it."""
+    said = [files.read_metadata(path).get("classes") for path in plan.finished().values()]
+    known = data.CATALOGUE[name].classes if name in data.CATALOGUE else None
+    return next((classes.split("\n") for classes in said if classes), known)
+
+
 def load_sets(
-    names: Sequence[str], split: Split, engine: Engine, console: Console
+    names: Sequence[str],
+    split: Split,
+    engine: Engine,
+    console: Console,
+    reading: Callable[[str], Reading] = lambda name: Reading(),
 ) -> tuple[dict[tuple[str, str], Dataset], list[dict[str, str]]]:
-    """The sets that can be had, on the engine's device, and what is not measured because the others cannot."""
+    """The sets that can be had, on the engine's device, and what is not measured because the others cannot.
+
+    Args:
+        names, split: which.
+        engine, console: where they lie, and where progress goes.
+        reading: how pictures of one's own are read, by name.
+    """
     sets: dict[tuple[str, str], Dataset] = {}
     not_measured = []
     for name in names:
         try:
-            sets[name, split] = data.load(name, split, console).to(engine.device)
+            sets[data.title(name), split] = data.load(name, split, console, reading(name)).to(engine.device)
         except data.DataUnavailable as error:
-            not_measured.append({"what": name, "why": str(error)})
+            not_measured.append({"what": data.title(name), "why": str(error)})
     return sets, not_measured
 
 
@@ -192,9 +211,14 @@ def concluded(
         "cost": cost,
         "shift": shifts(found.measurements),
         "not_measured": [*not_measured, *found.not_measured],
-        "notes": [*portraits.notes(networks), *portraits.guessing(found.measurements, sets)],
+        "notes": [*portraits.notes(networks), *portraits.guessing(found.measurements, sets), *_of_pictures(sets)],
     }
     return Conclusion(results, _details(found, {name: each.classes for (name, _), each in sets.items()}, whose))
+
+
+def _of_pictures(sets: Sets) -> list[str]:
+    """What there is to say of pictures of one's own."""
+    return list(dict.fromkeys(f"{each.name}: {note}" for each in sets.values() for note in each.notes))
 
 
 def _details(

@@ -90,10 +90,9 @@ class _Planner:
         self.experiment = Experiment(recipe, RunFolder(folder), choose(recipe.device), console)
         self.pictures, self.held_out = self.experiment.pictures, self.experiment.held_out
         self.experiment.held_out = self.held_out.subset(torch.arange(0))  # its time is measured apart
-        self.judged_on = len(self.held_out) + sum(
-            data.CATALOGUE[name].counts.get("test", 0) for name in recipe.data.test_sets()
-        )
-        first = data.CATALOGUE[recipe.data.test_sets()[0]].counts.get("test", 0)
+        names = recipe.data.test_sets()
+        tested = [data.resolve(name, recipe.data.reading(name)).counts.get("test", 0) for name in names]
+        self.judged_on, first = len(self.held_out) + sum(tested), tested[0]
         self.corrupted = len(KINDS_AND_SEVERITIES) * first if recipe.protocol.corruptions else 0
         self.kept = self.largest_checkpoint = 0
 

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from limbeck import files, own
-from limbeck.data.pictures.decoding import Broken, decode
+from limbeck.data.pictures.decoding import Broken, Fit, decode
 from limbeck.errors import LimbeckError
 from limbeck.exports.graph import Session, can_run_onnx, read_labels
 from limbeck.models.weights import load_network
 from limbeck.student import chosen
+from limbeck.trained import reading_of
 
 STDIN = "-"
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -30,12 +31,14 @@ class Classifier(NamedTuple):
         classes: their names in the order of the logits.
         side: pixels of the pictures that it was trained on.
         path: the file that it is from.
+        fit: how pictures are brought to that size, as `Reading.fit` has it.
     """
 
     network: Callable[[Tensor], Tensor]
     classes: tuple[str, ...]
     side: int
     path: Path
+    fit: Fit = "crop"
 
 
 class Prediction(NamedTuple):
@@ -64,7 +67,7 @@ def classifier(what: Path, side: int | None = None, code: Sequence[Path] = ()) -
         student = chosen(what, code=code)
         onnx, told = student.home / "student.onnx", student.home / "export.json"
         if can_run_onnx() and onnx.exists() and told.exists() and _of(told) == files.digest(student.weights):
-            return classifier(onnx, side)
+            return classifier(onnx, side)._replace(fit=student.reading.fit)
         return classifier(student.weights, side, code)
     if what.suffix == ".onnx":
         if not can_run_onnx():
@@ -74,7 +77,8 @@ def classifier(what: Path, side: int | None = None, code: Sequence[Path] = ()) -
             raise LimbeckError(f"{what} takes pictures of {session.side} pixels, not of {side}. Leave --size away.")
         return Classifier(session, classes, session.side, what)
     saved = load_network(what, code)
-    return Classifier(_asked(saved.network), saved.classes, side or saved.side or _unknown_size(what), what)
+    size = side or saved.side or _unknown_size(what)
+    return Classifier(_asked(saved.network), saved.classes, size, what, reading_of(what).fit)
 
 
 def predict(classifier: Classifier, pictures: Sequence[str | Path]) -> Iterator[Prediction]:
@@ -90,7 +94,7 @@ def predict(classifier: Classifier, pictures: Sequence[str | Path]) -> Iterator[
     waiting: list[tuple[str, Tensor | str]] = []
     for name, read in _contents(pictures):
         try:
-            pixels = decode(read(), classifier.side, "crop").pixels
+            pixels = decode(read(), classifier.side, classifier.fit).pixels
             waiting.append((name, torch.tensor(pixels).permute(2, 0, 1).float().div_(255)))
         except Broken as error:
             waiting.append((name, str(error)))

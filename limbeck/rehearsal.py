@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from limbeck import objectives, own, trained
+from limbeck.data import Dataset
 from limbeck.data.mixing import mix
 from limbeck.data.views import make_views
 from limbeck.distillation import introduced
@@ -16,7 +17,7 @@ from limbeck.models.ensemble import Ensemble
 from limbeck.models.names import is_source
 from limbeck.models.sources import Source
 from limbeck.objectives import Batch, Known, Mixed, tapped
-from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
+from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights, chain
 from limbeck.training.memory import enough_memory
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def rehearse(experiment: Experiment) -> None:
         LimbeckError: one of them cannot do what the training will ask.
     """
     _refuse_large_batches(experiment.recipe, len(experiment.pictures))
+    _refuse_missing_labels(experiment.recipe, experiment.pictures)
     for student in experiment.recipe.students().values():
         for _, how in student.chain():
             if not isinstance(how, Training):
@@ -40,6 +42,20 @@ def rehearse(experiment: Experiment) -> None:
                 _try(experiment, how)
             if how.teacher or own.classes(how):
                 _rehearse(experiment, how)
+
+
+def _refuse_missing_labels(recipe: Recipe, pictures: Dataset) -> None:
+    """Who is taught by nobody needs labels."""
+    if (pictures.labels >= 0).any():
+        return
+    without = f"no training picture of {pictures.name} has a label"
+    for _, how in chain(recipe.listened_to):
+        if isinstance(how, Training) and not how.objective.needs_teacher:
+            raise LimbeckError(f"{without}, so that no teacher can be trained. Type --teacher FILE.safetensors")
+    for role, student in recipe.students().items():
+        if not student.objective.needs_teacher:
+            remedy = "Type --alone none" if role == "alone" else "Type --objective kd"
+            raise LimbeckError(f"{without}: nothing would be learned by the student {role}. {remedy}")
 
 
 def _refuse_large_batches(recipe: Recipe, pictures: int) -> None:

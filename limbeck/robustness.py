@@ -10,7 +10,7 @@ from torch import nn
 
 from limbeck import files
 from limbeck.console import Console
-from limbeck.data import Dataset
+from limbeck.data import Dataset, Streamed
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.assessment import Corrupted, Who, of_one_seed
@@ -56,6 +56,10 @@ def of_first_seed(
     pictures = sets.get(asked)
     if pictures is None or not (pictures.labels >= 0).any():
         why = f"{asked[0]} cannot be had." if pictures is None else f"No picture of {asked[0]} has a label."
+        return {}, [{"what": CORRUPTIONS, "why": why}]
+
+    if isinstance(pictures, Streamed):
+        why = f"{asked[0]} is too large to be kept in memory. Raise --data.memory to have it there."
         return {}, [{"what": CORRUPTIONS, "why": why}]
 
     def looked(who: Who) -> None:

@@ -11,7 +11,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,7 +30,7 @@ from limbeck.training import Engine
 _CONTENTS = (
     *("results.json", "details.json", "report.html", "report", "export", "evaluations.jsonl", "teacher", "seed*"),
     *("trackers.json", "tensorboard", "wandb"),
-    *("SHA256SUMS", "environment.json", "recipe.json"),
+    *("SHA256SUMS", "environment.json", "pictures.json", "recipe.json"),
 )
 _PACKAGES = ("limbeck", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
 
@@ -96,9 +96,12 @@ class RunFolder:
         remedy = "Remove that file and run again: everything else is kept, and no test set is looked at again."
         return files.read_json(self.results, KEYS, remedy)
 
-    def note_environment(self, engine: Engine, what: Digested) -> None:
-        """Adds this start of the run to environment.json: versions, hardware, threads, revision, decisions."""
-        start = {**_environment(engine), "recipe": what.digest()}
+    def note_environment(self, engine: Engine, what: Digested, pictures: Sequence[str] = ()) -> None:
+        """Adds this start of the run to environment.json: versions, hardware, threads, revision, decisions.
+
+        ``pictures`` is what there is to say of pictures of one's own.
+        """
+        start = {**_environment(engine), "recipe": what.digest(), **({"pictures": [*pictures]} if pictures else {})}
         files.write_json(self.path / "environment.json", {"starts": [*self._starts(), start]})
 
     def noted_digest(self) -> str | None:

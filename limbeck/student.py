@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from limbeck import files, trained
+from limbeck import data, files, trained
+from limbeck.data import Reading
 from limbeck.data.views import Views
 from limbeck.errors import LimbeckError
 from limbeck.models.weights import Saved, load_network
@@ -33,6 +34,7 @@ class Student(NamedTuple):
         learned: the pictures that it was trained on, as far as that is known.
         home: where the forms go, where nothing else is said.
         run: the run that it belongs to.
+        reading: how both data sets are read, where they are pictures of one's own.
     """
 
     saved: Saved
@@ -43,11 +45,12 @@ class Student(NamedTuple):
     learned: Learned
     home: Path
     run: RunFolder | None
+    reading: Reading = Reading()
 
     def looked_at(self, form: str) -> None:
         """Logs that a form is about to be shown the test set, where there is a run to log it in."""
         if self.run is not None:
-            self.run.note_evaluation(f"{self.role}, {form}", self.seed, self.test, "test")
+            self.run.note_evaluation(f"{self.role}, {form}", self.seed, data.title(self.test), "test")
 
 
 def chosen(path: Path, role: str | None = None, seed: int | None = None, code: Sequence[Path] = ()) -> Student:
@@ -61,7 +64,9 @@ def chosen(path: Path, role: str | None = None, seed: int | None = None, code: S
         if saved.data is None:
             raise LimbeckError(f"{path} does not say what it was trained on. Export from the run's folder.")
         home = path.parent / f"{path.stem}-export"
-        return Student(saved, path, "network", None, saved.data, Learned(saved.data), home, None)
+        return Student(
+            saved, path, "network", None, saved.data, Learned(saved.data), home, None, trained.reading_of(path)
+        )
     plan = trained.read_plan(path)
     there = plan.finished()
     whose = [
@@ -80,14 +85,14 @@ def chosen(path: Path, role: str | None = None, seed: int | None = None, code: S
     views = Views(**{**how["views"], "mix": None}) if "views" in how else Views()
     learned = Learned(plan.data, int(recipe["protocol"]["holdout"]), views, int(recipe["protocol"]["view_seed"]))
     saved = load_network(there[who], code)
-    return Student(saved, there[who], *who, plan.tests[0], learned, path / "export", plan.folder)
+    return Student(saved, there[who], *who, plan.tests[0], learned, path / "export", plan.folder, plan.reading)
 
 
 def told(student: Student) -> dict[str, str]:
     """What the card says of a student beside its figures."""
     if student.run is None or not student.run.results.exists():
         return {
-            "what": f"A network for {student.test}, with {len(student.saved.classes)} classes.",
+            "what": f"A network for {data.title(student.test)}, with {len(student.saved.classes)} classes.",
             "made": "By limbeck; its file does not say more.",
             "limits": "",
         }

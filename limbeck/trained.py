@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from limbeck import files, own, streams
-from limbeck.data import Dataset
+from limbeck.data import Dataset, Reading, title
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.assessment import Who
 from limbeck.models.names import is_library
@@ -19,6 +19,7 @@ from limbeck.models.sources import Source, refuse_what_does_not_answer
 from limbeck.models.weights import load_network
 from limbeck.recipes.recipe import Recipe, Weights
 from limbeck.runs import RunFolder
+from limbeck.spec import SpecError
 from limbeck.training import Engine
 
 _TRIED_ON = 3  # pictures; more than the one that an example often has
@@ -33,6 +34,7 @@ class Planned(NamedTuple):
         tests: the names of the test sets.
         seeds: of the students.
         teacher: a weights file from elsewhere, where that is the teacher.
+        reading: how pictures of one's own were read.
     """
 
     folder: RunFolder
@@ -40,6 +42,11 @@ class Planned(NamedTuple):
     tests: tuple[str, ...]
     seeds: tuple[int, ...]
     teacher: Path | None
+    reading: Reading = Reading()
+
+    def sets(self) -> list[tuple[str, str]]:
+        """(data set, split) of all that the networks are judged on, as results call them."""
+        return [(title(self.data), "holdout"), *((title(name), "test") for name in self.tests)]
 
     def everybody(self) -> list[Who]:
         """All networks that there may be, the teacher first."""
@@ -83,17 +90,21 @@ class Trained(NamedTuple):
         networks: by role and seed.
         tests: the names of the test sets that go with them.
         folder: of the run that they belong to.
+        reading: how those of them were read that are pictures of one's own.
+        data: the name of the one that was trained on, where it is known.
     """
 
     networks: dict[Who, Known]
     tests: tuple[str, ...] = ()
     folder: RunFolder | None = None
+    reading: Reading = Reading()
+    data: str | None = None
 
 
 def planned(recipe: Recipe, folder: RunFolder) -> Planned:
     """What a recipe says of its networks."""
     teacher = recipe.teacher.path if isinstance(recipe.teacher, Weights) else None
-    return Planned(folder, recipe.data.name, recipe.data.test_sets(), recipe.protocol.seeds, teacher)
+    return Planned(folder, recipe.data.name, recipe.data.test_sets(), recipe.protocol.seeds, teacher, recipe.data)
 
 
 def read_plan(path: Path) -> Planned:
@@ -111,9 +122,10 @@ def read_plan(path: Path) -> Planned:
     try:
         name, tests = recipe["data"]["name"], tuple(recipe["data"]["tests"])
         seeds, teacher = tuple(recipe["protocol"]["seeds"]), (recipe["teacher"] or {}).get("path")
-    except (KeyError, TypeError, AttributeError) as error:
+        reading = Reading(**{key: recipe["data"][key] for key in Reading.model_fields if key in recipe["data"]})
+    except (KeyError, TypeError, AttributeError, SpecError) as error:
         raise LimbeckError(f"{path / 'recipe.json'} is not a recipe: {own.said(error)}. {remedy}") from error
-    return Planned(RunFolder(path), name, tests or (name,), seeds, Path(teacher) if teacher else None)
+    return Planned(RunFolder(path), name, tests or (name,), seeds, Path(teacher) if teacher else None, reading)
 
 
 def of_file(path: Path, code: Sequence[Path] = ()) -> Trained:
@@ -123,7 +135,14 @@ def of_file(path: Path, code: Sequence[Path] = ()) -> Trained:
         LimbeckError: it is none.
     """
     known = _known(path, path.parent, code)
-    return Trained({("network", None): known}, (known.data,) if known.data else ())
+    names = (known.data,) if known.data else ()
+    return Trained({("network", None): known}, names, None, reading_of(path), known.data)
+
+
+def reading_of(path: Path) -> Reading:
+    """How the pictures were read that the network of a weights file was trained on, where they are one's own."""
+    said = files.read_metadata(path).get("reading")
+    return Reading.model_validate_json(said) if said else Reading()
 
 
 def of_run(path: Path, code: Sequence[Path] = ()) -> Trained:
@@ -139,7 +158,7 @@ def of_run(path: Path, code: Sequence[Path] = ()) -> Trained:
     for who, file in weights.items():
         networks[who] = _known(file, plan.folder.network(*who), code)._replace(data=plan.data)
         plan.folder.check(file)
-    return Trained(networks, plan.tests, plan.folder)
+    return Trained(networks, plan.tests, plan.folder, plan.reading, plan.data)
 
 
 def of_source(source: Source, classes: int) -> Trained:

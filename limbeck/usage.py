@@ -161,6 +161,9 @@ usage: limbeck data [list|fetch|verify] [NAME...]
 NAME is a data set's; list and verify take all where none is named. Data sets
 are kept in the folder that LIMBECK_DATA names, by default in your cache.
 
+Of pictures of your own (a folder, a CSV, hf/OWNER/NAME), list counts classes,
+sizes and broken files, and verify reads every file and names what is wrong.
+
 Example: limbeck data fetch cifar10 cifar10_1
 """,
 }

@@ -117,9 +117,9 @@ def splits_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     splits: list[str] = []
     load = data.load
 
-    def remembering(name: str, split: Any, console: Console | None = None) -> Dataset:
+    def remembering(name: str, split: Any, console: Console | None = None, *more: Any) -> Dataset:
         splits.append(split)
-        return load(name, split, console)
+        return load(name, split, console, *more)
 
     monkeypatch.setattr(data, "load", remembering)
     return splits

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -197,10 +198,10 @@ def test_pictures_that_are_not_there_or_have_no_label(
 def test_the_first_test_set_may_not_be_had(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     load = judging.data.load
 
-    def offline(name: str, split: str, console: Console) -> Dataset:
+    def offline(name: str, split: str, *more: Any) -> Dataset:
         if split == "test":
             raise DataUnavailable("few cannot be had. Tried: the network")
-        return load(name, split, console)
+        return load(name, split, *more)
 
     monkeypatch.setattr(judging.data, "load", offline)
     protocol = tiny.protocol.with_(corruptions=True, seeds=(0,))

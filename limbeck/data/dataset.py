@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Self
 
@@ -20,7 +21,7 @@ Triple = tuple[float, float, float]
 
 
 class Dataset:
-    """Pictures and labels, resident on one device.
+    """Pictures and labels, resident on one device; `limbeck.data.pictures.Streamed` is one that stays on the disk.
 
     Args:
         name: what reports call it.
@@ -30,7 +31,16 @@ class Dataset:
 
     Raises:
         LimbeckError: a wrong dtype or shape, or a label that names no class.
+
+    Attributes:
+        digests: uint8 (N, 32), the SHA-256 of each picture's file, where it was read from one; on the CPU.
+        source: of pictures of one's own, what stands for all their files, those of other splits included.
+        notes: what a reader of results has to know of the pictures.
     """
+
+    digests: Tensor | None = None
+    source = ""
+    notes: tuple[str, ...] = ()
 
     def __init__(self, name: str, classes: tuple[str, ...], images: Tensor, labels: Tensor) -> None:
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
@@ -69,11 +79,18 @@ class Dataset:
         """The pictures at ``indices`` (int64, (B,)), in that order: uint8 (B, H, W, 3) on this data set's device."""
         return self.images.index_select(0, indices.to(self.device))
 
+    def each(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """What `fetch` gives for each chunk of indices; from a disk, the next one while this one is used."""
+        return map(self.fetch, chunks)
+
     @cached_property
     def fingerprint(self) -> str:
-        """The SHA-256 of shape, pixels, labels and classes, in hexadecimal: equal exactly where the data are equal."""
-        state = hashlib.sha256(repr((tuple(self.images.shape), self.classes)).encode())
-        state.update(self.images.cpu().numpy().data)
+        """The SHA-256 of shape, pixels, labels and classes, in hexadecimal: equal exactly where the data are equal.
+
+        The digests of their files stand for pixels that were read from such.
+        """
+        state = hashlib.sha256(repr(((len(self), *self.image_shape), self.classes)).encode())
+        state.update((self.images.cpu() if self.digests is None else self.digests).numpy().data)
         state.update(self.labels.cpu().numpy().astype("<i8").data)
         return state.hexdigest()
 
@@ -82,14 +99,23 @@ class Dataset:
         images = self.images.to(device)
         if images is self.images:
             return self
-        moved = type(self)(self.name, self.classes, images, self.labels)
+        moved = self._like(images, self.labels)
+        moved.digests = self.digests
         if "fingerprint" in self.__dict__:
             moved.fingerprint = self.fingerprint
         return moved
 
     def subset(self, indices: Tensor) -> Self:
         """The data set of the pictures at ``indices`` (int64), in that order."""
-        return type(self)(self.name, self.classes, self.fetch(indices), self.labels[indices.to(self.device)])
+        some = self._like(self.fetch(indices), self.labels[indices.to(self.device)])
+        some.digests = None if self.digests is None else self.digests[indices.cpu()]
+        return some
+
+    def _like(self, images: Tensor, labels: Tensor) -> Self:
+        """Other pictures of the same data set."""
+        made = type(self)(self.name, self.classes, images, labels)
+        made.source, made.notes = self.source, self.notes
+        return made
 
     def statistics(self) -> tuple[Triple, Triple]:
         """Mean and standard deviation of each channel, of pixels in [0, 1], worked out in integers.
@@ -110,9 +136,14 @@ class Dataset:
         values = torch.arange(256)
         counts, sums = histogram.sum(1).tolist(), (histogram * values).sum(1).tolist()
         squares = (histogram * values.square()).sum(1).tolist()
-        mean = [total / (255 * n) for n, total in zip(counts, sums, strict=True)]
-        deviation = [math.sqrt(n * s - t * t) / (255 * n) for n, t, s in zip(counts, sums, squares, strict=True)]
-        return (mean[0], mean[1], mean[2]), (deviation[0], deviation[1], deviation[2])
+        return moments(counts, sums, squares)
+
+
+def moments(counts: list[int], sums: list[int], squares: list[int]) -> tuple[Triple, Triple]:
+    """Mean and deviation of each channel in [0, 1], from integers: the number of values, their sum, their squares'."""
+    mean = [total / (255 * n) for n, total in zip(counts, sums, strict=True)]
+    deviation = [math.sqrt(n * s - t * t) / (255 * n) for n, t, s in zip(counts, sums, squares, strict=True)]
+    return (mean[0], mean[1], mean[2]), (deviation[0], deviation[1], deviation[2])
 
 
 def _describe(tensor: Tensor) -> str:
@@ -139,15 +170,17 @@ def hold_out(dataset: Dataset, count: int, seed: int = 0) -> tuple[Tensor, Tenso
     labels = dataset.labels.cpu().numpy()
     keys = np.random.Philox(derive(seed, "hold out")).random_raw(total)  # numpy promises this stream for good (NEP 19)
     strata = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    quotas = _quotas([len(stratum) for stratum in strata], count)
+    shares = quotas([len(stratum) for stratum in strata], count)
     held = np.zeros(total, bool)
-    for stratum, quota in zip(strata, quotas, strict=True):
+    for stratum, quota in zip(strata, shares, strict=True):
         held[stratum[np.argsort(keys[stratum], kind="stable")[:quota]]] = True
     return torch.from_numpy(np.flatnonzero(~held)), torch.from_numpy(np.flatnonzero(held))
 
 
-def _quotas(sizes: list[int], count: int) -> list[int]:
+def quotas(sizes: list[int], count: int) -> list[int]:
     """``count`` shared out in proportion to ``sizes``, rounded by the largest remainder."""
-    quotas, remainders = zip(*(divmod(count * size, sum(sizes)) for size in sizes), strict=True)
-    largest = sorted(range(len(sizes)), key=lambda at: (-remainders[at], at))[: count - sum(quotas)]
-    return [quota + (at in largest) for at, quota in enumerate(quotas)]
+    shares = [divmod(count * size, sum(sizes)) for size in sizes]
+    largest = sorted(range(len(sizes)), key=lambda at: (-shares[at][1], at))[
+        : count - sum(whole for whole, _ in shares)
+    ]
+    return [whole + (at in largest) for at, (whole, _) in enumerate(shares)]

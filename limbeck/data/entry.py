@@ -68,6 +68,11 @@ class Entry:
     sources: Callable[[], tuple[Source, ...]] = tuple
     advice: Callable[[], str] = str
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that it has."""
+        return tuple(self.counts)
+
     def load(self, split: str, folder: Path, console: Console) -> Dataset:
         """One split, fetched first when it is not in ``folder``; see `limbeck.data.load`."""
         if split not in SPLITS:

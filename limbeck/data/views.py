@@ -6,11 +6,12 @@ teacher's outputs can be stored and replayed, and a run can continue exactly whe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny, field_validator
 from torch import Tensor
 
 from limbeck.data.mixing import Mixing
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from torchvision.transforms import v2
 
 _DRAWS = 32
+_FINE = 1 << 24  # steps of a uniform number
+_ASPECT = 4 / 3  # of a crop's sides, at the most
+_AT_ONCE = 256
 _GREY = 128
 
 
@@ -78,6 +82,13 @@ class Views(Spec):
     batch that a picture falls in, and comes after it.
     """
 
+    later: ClassVar[tuple[str, ...]] = ("resized_crop",)
+
+    resized_crop: tuple[float, float] | None = Field(
+        None,
+        description="Least and largest share of the area that a random crop keeps, which is then enlarged to the "
+        "picture's size; for pictures larger than 32 pixels, 0.35 1 is a start; none is off.",
+    )
     crop: int = Field(
         4, ge=0, description="Pixels of padding on each side from which a random crop is taken; 0 is off."
     )
@@ -86,6 +97,13 @@ class Views(Spec):
     policy: SerializeAsAny[Policy] | None = Field(None, description="A policy's name, or none.")
     cutout: int = Field(0, ge=0, description="Side in pixels of one grey square (DeVries and Taylor 2017); 0 is off.")
     mix: SerializeAsAny[Mixing] | None = Field(None, description="How the pictures of a batch are mixed, or none.")
+
+    @field_validator("resized_crop")
+    @classmethod
+    def _shares(cls, shares: tuple[float, float] | None) -> tuple[float, float] | None:
+        if shares is not None and not 0 < shares[0] <= shares[1] <= 1:
+            raise ValueError("give two shares of the area above 0 and up to 1, the least first, for example 0.35 1")
+        return shares
 
 
 def random_integers(key: tuple[int | str, ...], index: Tensor, below: int) -> Tensor:
@@ -125,12 +143,55 @@ def make_views(images_NHWC: Tensor, index: Tensor, views: Views, view_seed: int,
     Returns:
         (B, 3, H, W) uint8 in channels_last memory format.
     """
+    if views.resized_crop is not None:
+        images_NHWC = _resized_crop(images_NHWC, index, views.resized_crop, view_seed, epoch)
     images_NHWC = _crop_and_flip(images_NHWC, index, views, view_seed, epoch)
     if views.policy is not None:
         images_NHWC = _augmented(images_NHWC, index, views.policy, view_seed, epoch)
     if views.cutout:
         images_NHWC = _cut_out(images_NHWC, index, views.cutout, view_seed, epoch)
     return images_NHWC.permute(0, 3, 1, 2)
+
+
+def _resized_crop(
+    images_NHWC: Tensor, index: Tensor, shares: tuple[float, float], view_seed: int, epoch: int
+) -> Tensor:
+    """A random part of each picture, of whole pixels, enlarged to its size (Szegedy et al., CVPR 2015).
+
+    Share of the area and logarithm of the aspect, from 3:4 to 4:3, are uniform; what would be larger than the picture
+    ends at its edge. Bilinear interpolation in integers, so that every device makes the same pixels.
+    """
+
+    def uniform(purpose: str) -> Tensor:
+        return random_integers((view_seed, epoch, purpose), index, _FINE).double() / _FINE
+
+    side = (shares[0] + (shares[1] - shares[0]) * uniform("area")).sqrt()
+    stretch = ((2 * uniform("aspect") - 1) * (math.log(_ASPECT) / 2)).exp()
+    places = []
+    for length, part, way in zip(
+        images_NHWC.shape[1:3], (side / stretch, side * stretch), ("top", "left"), strict=True
+    ):
+        size = (length * part).round().clamp(1, length).long()
+        start = (uniform(way) * (length - size + 1)).long()
+        ends = torch.arange(1, 2 * length, 2, device=index.device)  # twice the centre of each pixel
+        fine = ((ends * size[:, None] - length) * 128 // length).clamp(min=0)  # in 256ths of a pixel of the part
+        fine = torch.minimum(fine, (size[:, None] - 1) * 256)
+        first = fine >> 8
+        places.append(
+            (start[:, None] + first, start[:, None] + torch.minimum(first + 1, size[:, None] - 1), fine & 255)
+        )
+    (up, down, lower), (left, right, later) = places
+    enlarged = torch.empty_like(images_NHWC)
+    for some in torch.arange(len(index), device=index.device).split(_AT_ONCE):
+        at, weight = some[:, None, None], later[some, None, :, None]
+        above, below = (
+            images_NHWC[at, row[some, :, None], left[some, None]].int() * (256 - weight)
+            + images_NHWC[at, row[some, :, None], right[some, None]].int() * weight
+            for row in (up, down)
+        )
+        weight = lower[some, :, None, None]
+        enlarged[some] = ((above * (256 - weight) + below * weight + (1 << 15)) >> 16).to(torch.uint8)
+    return enlarged
 
 
 def _crop_and_flip(images_NHWC: Tensor, index: Tensor, views: Views, view_seed: int, epoch: int) -> Tensor:

@@ -47,6 +47,7 @@ def save_network(
     data: str | None = None,
     half: bool = False,
     side: int | None = None,
+    reading: str | None = None,
 ) -> None:
     """Writes the weights, normalisation included, and what `Saved` needs as metadata.
 
@@ -58,14 +59,14 @@ def save_network(
         data: the data set that it was trained on.
         half: round the weights to half precision.
         side: height and width in pixels of the pictures that it was trained on.
+        reading: how they were read, where they are one's own.
     """
     fields = model.model_dump(mode="json")
     code = {str(path): own.stamp(path) for path in own.named(model)}
     versions = {library: text for name in _names(fields) for library, text in libraries.version(name).items()}
     more = {"code": json.dumps(code), "libraries": json.dumps(versions), "notes": "\n".join(notes_of(network))}
-    metadata = {"model": model.model_dump_json(), "classes": "\n".join(classes), **({"data": data} if data else {})}
-    if side is not None:
-        more["side"] = str(side)
+    more |= {"data": data or "", "side": "" if side is None else str(side), "reading": reading or ""}
+    metadata = {"model": model.model_dump_json(), "classes": "\n".join(classes)}
     metadata |= {name: text for name, text in more.items() if text not in ("", "{}")}
     tensors = {
         name: tensor.half() if half and tensor.is_floating_point() else tensor

@@ -66,6 +66,12 @@ class EvaluateOptions(Spec):
     json_: Path | None = Field(
         None, description="Also write every figure to this file; keys as in results.json, with details."
     )
+    side: int | None = Field(
+        None, ge=4, le=1024, description="Pixels that pictures of your own are brought to; none: as for the training."
+    )
+    broken: Literal["refuse", "skip"] | None = Field(
+        None, description="What is done about broken files among them: refuse or skip; none: as for the training."
+    )
     teacher: str | None = Field(
         None,
         description="Compare with this one, where there is no teacher yet: a run (its teacher), a weights file, or a "

@@ -15,6 +15,7 @@ from limbeck.errors import LimbeckError, unknown
 from limbeck.recipes.cifar10 import cifar10, cifar10_best, cifar10_cpu
 from limbeck.recipes.cifar100 import cifar100, cifar100_fast
 from limbeck.recipes.digits import digits
+from limbeck.recipes.folder import folder
 from limbeck.recipes.lab3 import lab3
 from limbeck.recipes.recipe import Recipe, read_recipe
 
@@ -25,6 +26,7 @@ CATALOGUE: dict[str, Callable[[], Recipe]] = {
     "cifar10_cpu": cifar10_cpu,
     "cifar100": cifar100,
     "cifar100_fast": cifar100_fast,
+    "folder": folder,
     "lab3": lab3,
 }
 

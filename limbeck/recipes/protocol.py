@@ -18,7 +18,12 @@ class Protocol(Spec):
         (0, 1, 2), min_length=1, description="Fixed before the run; one pair of students each."
     )
     view_seed: int = Field(0, description="Seed of the views, shared by every network.")
-    holdout: int = Field(0, ge=0, description="Training pictures held out for selection; never trained on.")
+    holdout: int = Field(
+        0,
+        ge=0,
+        description="Training pictures held out for selection, never trained on; a data set's own val split is in "
+        "their place.",
+    )
     corruptions: bool = Field(
         False,
         description="Judge the first seed's networks on 75 corrupted copies of the first test set as well; of 10,000 "

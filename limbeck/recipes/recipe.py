@@ -11,60 +11,20 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from limbeck import own
-from limbeck.data import CATALOGUE
+from limbeck.data import resolve
 from limbeck.data.views import Views
-from limbeck.errors import LimbeckError, unknown
+from limbeck.errors import LimbeckError
 from limbeck.models.model import Model
 from limbeck.models.names import FORMS, is_program
 from limbeck.models.sources import Source
 from limbeck.objectives import AnyObjective, CrossEntropy, Objective
+from limbeck.recipes.data import Data
 from limbeck.recipes.protocol import Protocol
 from limbeck.spec import Spec
 from limbeck.teachers import AnyLabelling, Stored
 from limbeck.training import Device, Train
 
 _CHANNELS = 3  # of every data set's pictures
-
-
-class Data(Spec):
-    """Which pictures: a training set, and the test sets that the networks are judged on at the end."""
-
-    name: str = Field("digits", description="Training set; see `limbeck data list`.")
-    tests: tuple[str, ...] = Field((), description="Test sets; empty: the training set's own.")
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        return _known_data(name, "train")
-
-    @field_validator("tests")
-    @classmethod
-    def _known_tests(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_known_data(name, "test") for name in names)
-
-    @model_validator(mode="after")
-    def _same_classes(self) -> Data:
-        own = CATALOGUE[self.name].classes
-        for test in self.tests:
-            if (others := CATALOGUE[test].classes) != own:
-                raise ValueError(
-                    f"test set {test} has other classes ({', '.join(others[:3])}, ...) than the training set "
-                    f"{self.name} ({', '.join(own[:3])}, ...); choose another --data.tests or --data.name"
-                )
-        return self
-
-    def test_sets(self) -> tuple[str, ...]:
-        """The names of the test sets."""
-        return self.tests or (self.name,)
-
-
-def _known_data(name: str, split: str) -> str:
-    if name not in CATALOGUE:
-        raise unknown("data set", name, CATALOGUE, "Type `limbeck data list` for what each is.")
-    if split not in CATALOGUE[name].counts:
-        able = ", ".join(other for other, entry in CATALOGUE.items() if split in entry.counts)
-        raise ValueError(f"{name} has no {split} split; choose one of {able}")
-    return name
 
 
 class Weights(Spec):
@@ -227,6 +187,14 @@ class Recipe(Training):
                         f"{_CHANNELS} channels; give one number a channel, or none for the training set's own"
                     )
         return self
+
+    def held_out(self) -> int:
+        """The pictures that selection is done on: the data set's own val split, or those taken from its training set.
+
+        Pictures of one's own are counted with the broken ones among them.
+        """
+        own = resolve(self.data.name, self.data)
+        return own.counts["val"] if "val" in own.splits else self.protocol.holdout
 
     @property
     def listened_to(self) -> Teacher | None:

@@ -4,6 +4,7 @@ from limbeck.report.comparison import comparison_notes, comparison_tables
 from limbeck.report.cost import cost_notes, cost_sentence, cost_tables
 from limbeck.report.export import export_table
 from limbeck.report.metrics import metrics_notes, metrics_tables
+from limbeck.report.pictures import pictures_notes, pictures_table
 from limbeck.report.prediction import prediction_csv, prediction_json, prediction_table
 from limbeck.report.robustness import corruption_tables, shift_lines
 from limbeck.report.sweep import all_failed, sweep_markdown, sweep_notes, sweep_table, trials_table
@@ -21,6 +22,8 @@ __all__ = [
     "export_table",
     "metrics_notes",
     "metrics_tables",
+    "pictures_notes",
+    "pictures_table",
     "prediction_csv",
     "prediction_json",
     "prediction_table",

@@ -12,7 +12,7 @@ from functools import partial
 from importlib.util import find_spec
 
 from limbeck import options, recipes
-from limbeck.data import CATALOGUE
+from limbeck.data import resolve
 from limbeck.errors import LimbeckError
 from limbeck.options import HELP, Option, change, choose, find, strays, table
 from limbeck.recipes import Recipe
@@ -138,8 +138,8 @@ def planned(
             "a sweep needs something to vary. Type several values with commas, for example --objective kd,dkd"
         )
     one = trials[0].recipe
-    if not one.protocol.holdout:
-        tenth = max(1, CATALOGUE[one.data.name].counts["train"] // 10)
+    if not one.held_out():
+        tenth = max(1, resolve(one.data.name, one.data).counts["train"] // 10)
         raise LimbeckError(
             f"the recipe {one.name} holds no pictures out, and a sweep is judged on held-out ones alone. "
             f"Type --protocol.holdout {tenth} for a tenth of its training set."

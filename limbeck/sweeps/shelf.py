@@ -19,7 +19,7 @@ from limbeck.recipes.recipe import Teacher, chain
 from limbeck.runs import RunFolder
 from limbeck.sweeps.axes import Plan
 
-_CONTENTS = ("results.json", "table.md", "trainings", "SHA256SUMS", "environment.json", "sweep.json")
+_CONTENTS = ("results.json", "table.md", "trainings", "SHA256SUMS", "environment.json", "pictures.json", "sweep.json")
 _KEYS = {"recipe": dict, "axes": dict, "trials": list, "digest": str}
 MARKER = "sweep.json"
 
@@ -64,7 +64,8 @@ class Shelf(RunFolder):
         taught = any(isinstance(part, Training) and part.teacher for _, part in chain(how))
         asked = recipe.logits if taught else None
         described = [how, recipe.device, *([asked] if asked else [])]
-        around = [recipe.data.name, recipe.protocol.holdout, recipe.protocol.view_seed]
+        read = recipe.data.model_dump(mode="json", exclude={"name", "tests"})
+        around = [recipe.data.name, recipe.protocol.holdout, recipe.protocol.view_seed, *([read] if read else [])]
         return _digest([around, *(part.model_dump(mode="json") for part in described)], described)
 
 

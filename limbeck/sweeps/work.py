@@ -34,10 +34,11 @@ from torch import nn
 
 from limbeck import files, judging
 from limbeck.console import Console
-from limbeck.data import Dataset
+from limbeck.data import Dataset, title
 from limbeck.errors import LimbeckError, TrainingError
 from limbeck.evaluation.results import key
 from limbeck.experiment import Experiment, divided
+from limbeck.folders import refuse_changed
 from limbeck.recipes import Training
 from limbeck.runs import RunFolder
 from limbeck.sweeps.axes import Plan, Trial
@@ -90,7 +91,8 @@ class Work:
             return
         experiment = next(iter(self._experiments.values()))
         experiment.introduce()
-        folder.note_environment(experiment.engine, self.plan)
+        refuse_changed(folder.path, experiment.pictures)
+        folder.note_environment(experiment.engine, self.plan, experiment.pictures.notes)
 
     def carry_out(self, trial: Trial, roles: tuple[str, ...] = STUDENTS) -> dict[str, Any]:
         """Trains and judges one trial, unless an earlier start did.
@@ -127,7 +129,7 @@ class Work:
             "recipe": {"name": recipe.name, "digest": self.plan.digest()},
             "axes": list(self.plan.axes()),
             "seeds": list(recipe.protocol.seeds),
-            "held_out": recipe.protocol.holdout,
+            "held_out": recipe.held_out(),
             "search": self.plan.search,
             "trained": {role: len(_trainings(self.rows, role)) for role in STUDENTS},
             "ranking": ranking,
@@ -150,7 +152,7 @@ class Work:
         networks, failed = self._trained(experiment, roles)
         engine, held_out = experiment.engine, experiment.held_out
         judged, _ = judging.conclude(recipe, shelf, networks, held_out, (), engine, self.console, brief=True)
-        figures = judged["summary"].get(key(recipe.data.name, "holdout"), {})
+        figures = judged["summary"].get(key(title(recipe.data.name), "holdout"), {})
         portraits: dict[str, list[dict[str, Any]]] = {}
         for portrait in judged["networks"]:
             portraits.setdefault(portrait["role"], []).append(portrait)

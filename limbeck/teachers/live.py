@@ -12,6 +12,7 @@ from limbeck.training.device import Engine
 
 _ROUNDED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)  # autocast rounds their weights, at every call
 _TRIED_ON = 2  # pictures
+_PIXELS = 1024 * 32 * 32
 
 
 class LiveTeacher:
@@ -23,7 +24,7 @@ class LiveTeacher:
         network: takes float pictures in [0, 1]; it is frozen and set to eval mode here.
         engine: the device and precision to call it with.
         taps: submodules whose outputs are wanted as well.
-        pictures_at_once: views that go through the network together.
+        pictures_at_once: views that go through the network together; fewer where they are larger than 32 x 32 pixels.
     """
 
     def __init__(
@@ -37,7 +38,8 @@ class LiveTeacher:
         """The network's logits, (B, C) float32, and its taps, for uint8 views (B, 3, H, W)."""
         if not self._rounded:
             self._rounded, self._network = True, self._round(views_NCHW[:_TRIED_ON])
-        answers = [self._asked(self._network, part) for part in views_NCHW.split(self._at_once)]
+        at_once = max(1, min(self._at_once, _PIXELS // views_NCHW[0, 0].numel()))
+        answers = [self._asked(self._network, part) for part in views_NCHW.split(at_once)]
         taps = {path: torch.cat([answer.taps[path] for answer in answers]) for path in self._taps}
         return Outputs(torch.cat([answer.logits for answer in answers]), taps)
 

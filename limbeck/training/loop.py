@@ -124,8 +124,9 @@ class _Training:
         order = streams.order(job.seed, epoch, len(job.pictures)).to(job.engine.device)
         tallies: list[Tensor] = []
         step = first = epoch * job.steps_per_epoch
-        for chunk in order.split((1 if job.taps else job.train.chunk) * job.train.batch_size):
-            views = make_views(job.pictures.fetch(chunk), chunk, job.views, job.view_seed, epoch)
+        chunks = order.split((1 if job.taps else job.train.chunk) * job.train.batch_size)
+        for chunk, images in zip(chunks, job.pictures.each(chunks), strict=True):
+            views = make_views(images, chunk, job.views, job.view_seed, epoch)
             labels = job.pictures.labels[chunk]
             starts = range(0, len(chunk), job.train.batch_size)
             batches = [slice(start, start + job.train.batch_size) for start in starts]
@@ -150,9 +151,10 @@ class _Training:
         if self.average is None or not has_statistics(job.network):
             return
         some = streams.order(job.seed, epoch, len(job.pictures))[:_SETTLED_BY].to(job.engine.device)
-        views = make_views(job.pictures.fetch(some), some, job.views, job.view_seed, epoch)
+        parts = [some[part] for part in _parts(len(some), -(-len(some) // job.train.batch_size))]
         batches = (
-            job.engine.pictures(views[part]) for part in _parts(len(some), -(-len(some) // job.train.batch_size))
+            job.engine.pictures(make_views(images, part, job.views, job.view_seed, epoch))
+            for part, images in zip(parts, job.pictures.each(parts), strict=True)
         )
         with torch.no_grad(), job.engine.precision():
             settle(self.kept(), batches)
@@ -166,7 +168,11 @@ class _Training:
         return Mixed(labels[part][mixture.partner], torch.tensor(mixture.share, device=views.device))
 
     def step(self, step: int, shown: _Shown) -> Tensor:
-        """One optimizer step. Returns (pictures, pictures right, loss and its parts summed over the pictures)."""
+        """One optimizer step.
+
+        Returns:
+            (pictures, those with a label, those that are right, loss and its parts summed over the pictures).
+        """
         job, tally, count = self.job, torch.zeros((), device=shown.views.device), len(shown.views)
         for part in _parts(count, job.train.accumulate):
             loss, summed = self.loss(self._clock(step), *shown.part(part))
@@ -203,7 +209,8 @@ class _Training:
         self.returned = tuple(parts)
         count = torch.full((), len(views), device=views.device, dtype=torch.float32)
         right = (student.logits.argmax(1) == labels).sum()
-        summed = torch.stack([count, right, *(count * value.detach() for value in (loss, *parts.values()))])
+        labelled = (labels >= 0).sum()
+        summed = torch.stack([count, labelled, right, *(count * value.detach() for value in (loss, *parts.values()))])
         return loss, summed
 
     def _clock(self, step: int) -> Tensor:
@@ -251,17 +258,18 @@ class _Training:
 
     def _note(self, tally: Tensor, speed: float) -> str:
         sums = tally.sum(dim=0)
-        means = sums[2:] / sums[0]
+        means = sums[3:] / sums[0]
         named = zip(("loss", *self.names), means.tolist(), strict=True)
         losses = "  ".join(f"{name} {value:.3f}" for name, value in list(named)[: 1 if len(means) == 2 else None])
-        return f"{losses}  right {100 * sums[1] / sums[0]:.1f} %  {speed:,.0f} images/s"
+        return f"{losses}  right {100 * sums[2] / sums[1]:.1f} %  {speed:,.0f} images/s"
 
     def _metrics(self, tally: Tensor, began: float) -> dict[str, Any]:
         sums, seconds = tally.double().sum(dim=0), time.monotonic() - began
-        means = (sums[2:] / sums[0]).tolist()
+        means = (sums[3:] / sums[0]).tolist()
         named = dict(zip(("loss", *(f"loss_{name}" for name in self.names)), means, strict=True))
         speed = float(sums[0]) / seconds
-        return {**named, "accuracy": float(sums[1] / sums[0]), "seconds": seconds, "images_per_second": speed}
+        right = {"accuracy": float(sums[2] / sums[1])} if sums[1] else {}  # of those that have a label
+        return {**named, **right, "seconds": seconds, "images_per_second": speed}
 
     def kept(self) -> nn.Module:
         """The network that would be kept if the training ended now."""

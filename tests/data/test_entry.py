@@ -169,7 +169,7 @@ def test_an_unknown_name(call):
         call("cifar_10")
     assert str(caught.value) == (
         "unknown data set 'cifar_10'. Did you mean 'cifar10'? Known: cifar10, cifar100, cifar10_1, digits. "
-        "Type `limbeck data list` to see them."
+        "Type `limbeck data list` for what each is, or give a folder of pictures or a CSV."
     )
 
 

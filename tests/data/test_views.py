@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy import stats
 from torch import Tensor
 from torchvision.transforms import v2
@@ -38,7 +41,11 @@ POLICIES = {
     "autoaugment": Views(crop=2, policy=AutoAugment(), cutout=3),
     "trivialaugment": Views(crop=0, flip=False, policy=TrivialAugment()),
 }
-ALL = {**GEOMETRIC, **POLICIES}
+ENLARGED = {
+    "resized crop": Views(resized_crop=(0.2, 0.9), crop=0, flip=False),
+    "resized crop, then others": Views(resized_crop=(0.35, 1), crop=1, cutout=3),
+}
+ALL = {**GEOMETRIC, **POLICIES, **ENLARGED}
 
 
 def each(views: dict[str, Views]) -> pytest.MarkDecorator:
@@ -69,6 +76,20 @@ def plain_integer(key: tuple[int | str, ...], index: int, below: int) -> int:
     return finalise(finalise(index % 2**32 ^ low) ^ high) % below
 
 
+def plain_enlargement(length: int, part: float, place: float) -> np.ndarray:
+    """The weights of the pixels of a line (columns) in each pixel (rows) of an enlarged part of it."""
+    size = min(max(round(length * part), 1), length)
+    start = int(place * (length - size + 1))
+    weights = np.zeros((length, length))
+    for pixel in range(length):
+        centre = math.floor(256 * ((pixel + 0.5) * size / length - 0.5)) / 256  # to the 256th part of a pixel
+        centre = min(max(centre, 0), size - 1)
+        first = math.floor(centre)
+        weights[pixel, start + first] += 1 - (centre - first)
+        weights[pixel, start + min(first + 1, size - 1)] += centre - first
+    return weights
+
+
 def plain_view(image: np.ndarray, index: int, views: Views, view_seed: int, epoch: int) -> np.ndarray:
     """One view as one would write it for one picture: pad, crop, flip, policy, cutout. (H, W, 3) to (H, W, 3)."""
 
@@ -76,6 +97,14 @@ def plain_view(image: np.ndarray, index: int, views: Views, view_seed: int, epoc
         return plain_integer((view_seed, epoch, purpose), index, below)
 
     height, width, _ = image.shape
+    if views.resized_crop:
+        low, high = views.resized_crop
+        area, aspect, top, left = (draw(purpose, 2**24) / 2**24 for purpose in ("area", "aspect", "top", "left"))
+        side = math.sqrt(low + (high - low) * area)
+        stretch = math.exp((2 * aspect - 1) * math.log(4 / 3) / 2)
+        rows = plain_enlargement(height, side / stretch, top)
+        image = np.floor(np.einsum("ry,cx,yxk->rck", rows, plain_enlargement(width, side * stretch, left), image) + 0.5)
+        image = image.astype(np.uint8)
     if views.crop:
         how = {"zeros": "constant", "reflect": "reflect"}[views.padding]
         padded = np.pad(image, ((views.crop,) * 2, (views.crop,) * 2, (0, 0)), mode=how)  # type: ignore[call-overload]
@@ -166,6 +195,39 @@ def test_what_is_done_unless_asked_otherwise() -> None:
 def test_everything_off_gives_the_pictures_as_they_are() -> None:
     made = make_views(IMAGES, INDEX, Views(crop=0, flip=False), view_seed=0, epoch=0)
     assert torch.equal(made.permute(0, 2, 3, 1), IMAGES)
+
+
+class TestResizedCrop:
+    def test_pillow_agrees_on_some_part_of_each_picture(self) -> None:
+        """Of all parts of whole pixels one gives the view, to a level; and many different ones are chosen."""
+        views, size = ENLARGED["resized crop"], (10, 7)
+        made = make_views(IMAGES[:12], INDEX[:12], views, 3, 1)
+        chosen = set()
+        for image, view in zip(IMAGES[:12], made.permute(0, 2, 3, 1), strict=True):
+            distances = {}
+            for left, top in itertools.product(range(10), range(7)):
+                for right, bottom in itertools.product(range(left + 1, 11), range(top + 1, 8)):
+                    box = (left, top, right, bottom)
+                    enlarged = Image.fromarray(image.numpy()).crop(box).resize(size, Image.Resampling.BILINEAR)
+                    distances[box] = int(np.abs(np.asarray(enlarged).astype(int) - view.numpy()).max())
+            best = min(distances, key=distances.__getitem__)
+            assert distances[best] <= 2
+            chosen.add(best)
+            left, top, right, bottom = best
+            assert 0.15 <= (right - left) * (bottom - top) / 70 <= 1
+        assert len(chosen) > 8
+
+    def test_the_whole_is_the_picture_itself(self) -> None:
+        square = pictures(height=9, width=9)
+        tall, wide = (make_views(square, INDEX, Views(resized_crop=(1, 1), crop=0, flip=False), 0, 0) for _ in "ab")
+        assert torch.equal(tall, wide)
+        whole = (tall.permute(0, 2, 3, 1) == square).flatten(1).all(1)
+        assert 0 < whole.sum() < len(square)  # an aspect near 1 leaves all of it
+
+    @pytest.mark.parametrize("shares", [(0, 1), (0.5, 0.4), (0.5, 1.1)])
+    def test_impossible_shares(self, shares: tuple[float, float]) -> None:
+        with pytest.raises(LimbeckError, match="give two shares of the area above 0 and up to 1, the least first"):
+            Views(resized_crop=shares)
 
 
 def test_crop_and_flip_reach_every_one_of_the_162_views() -> None:

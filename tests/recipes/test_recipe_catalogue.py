@@ -70,6 +70,7 @@ PAIRS = {
     "cifar10_best": ("wrn_28_10", "nin_cifar"),
     "cifar100": ("resnet32x4", "resnet8x4"),
     "cifar100_fast": ("resnet32x4", "resnet8x4"),
+    "folder": ("vgg13", "vgg8"),
 }
 
 

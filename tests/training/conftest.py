@@ -51,11 +51,18 @@ def make(
     numbers = itertools.count()
 
     def job(dropout: bool = True, objective: Objective | nn.Module = CrossEntropy(), **changes: Any) -> Job:  # noqa: B008
-        plain = {"teacher": None, "views": VIEWS, "train": train, "seed": 0, "view_seed": 5, "identity": "a test"}
+        plain = {
+            "pictures": pictures,
+            "teacher": None,
+            "views": VIEWS,
+            "train": train,
+            "seed": 0,
+            "view_seed": 5,
+            "identity": "a test",
+        }
         return Job(
             network=engine.place(network(seed=changes.get("seed", 0), dropout=dropout)),
             objective=objective.build() if isinstance(objective, Objective) else objective,
-            pictures=pictures,
             engine=engine,
             **{"folder": tmp_path / str(next(numbers)), **plain, **changes},
         )

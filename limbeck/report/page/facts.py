@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from limbeck import data, files, robustness, trained
+from limbeck.console import Console
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.assessment import Who
 from limbeck.evaluation.results import key
@@ -132,18 +133,20 @@ class Facts:
         dataset, _, split = (self.judged or "").partition("/")
         if split:
             return "There is no test set whose pictures could be shown."
-        if dataset not in data.CATALOGUE:
-            return f"The pictures of {dataset} cannot be had: limbeck does not know that data set here."
-        if data.status(dataset).state != "ready":
-            return f"The pictures of {dataset} are not on this machine; `limbeck data fetch {dataset}` gets them."
+        plan = trained.read_plan(self.path)
+        name = next((each for each in plan.tests if data.title(each) == dataset), dataset)
         try:
-            found = data.load(dataset, "test")
+            if name in data.CATALOGUE and data.status(name).state != "ready":
+                return f"The pictures of {dataset} are not on this machine; `limbeck data fetch {dataset}` gets them."
+            found = data.load(name, "test", Console(quiet=True), plan.reading.of(name, plan.data))
         except LimbeckError as error:
             return f"The pictures of {dataset} cannot be had: {error}"
         for role in self.roles:
             answers = self.answers(role, self.seeds(role)[0])
             if answers and not torch.equal(answers[1].cpu(), found.labels.cpu()):
                 return f"The pictures of {dataset} on this machine are not those that the networks were judged on."
+        if isinstance(found, data.Streamed):
+            return f"The pictures of {dataset} do not fit into memory (data.memory), so that none are shown."
         return found.images.cpu()
 
 

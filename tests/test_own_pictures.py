@@ -1,0 +1,217 @@
+"""A folder of one's own pictures goes through a run as a data set of the catalogue does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from limbeck import data, evaluating, experiment, exporting, files, judging, predicting, trained
+from limbeck.cli import main
+from limbeck.console import Console
+from limbeck.data import Dataset
+from limbeck.errors import LimbeckError
+from limbeck.objectives import KD
+from limbeck.recipes import Data, Recipe, Weights, find
+from limbeck.report.page.facts import read_facts
+from limbeck.training import Engine
+
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture
+def shapes(tiny: Recipe, pictures: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two classes of digits, each with 30 pictures for training and 8 for the test."""
+    monkeypatch.setenv("LIMBECK_DATA", str(tmp_path / "cache"))
+    for number in range(76):
+        split, kind = ("train" if number < 60 else "test"), ("round", "straight")[number % 2]
+        path = Path("my shapes", split, kind, f"{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pictures.images[number].numpy()).resize((24, 30)).save(path)
+    return Path("my shapes")
+
+
+@pytest.fixture
+def own(tiny: Recipe, shapes: Path) -> Recipe:
+    train = tiny.train.with_(epochs=1, batch_size=16)
+    return tiny.with_(
+        data=Data(name="my shapes", size=16),
+        teacher=tiny.teacher.with_(train=train),
+        train=train,
+        protocol=tiny.protocol.with_(seeds=(0,), holdout=0),
+        student=tiny.student.with_(name="resnet8", width=0.25),
+    ).with_(teacher=tiny.teacher.with_(train=train, student=tiny.student.with_(name="resnet14", width=0.25)))
+
+
+def run(recipe: Recipe, out: str = "out", fresh: bool = False) -> dict:
+    return experiment.run(recipe, out, fresh, QUIET).results
+
+
+def weights(out: str, role: str = "seed0/distilled") -> bytes:
+    return Path(out, role, "weights.safetensors").read_bytes()
+
+
+class TestRun:
+    def test_from_the_disk_as_from_memory(self, own: Recipe) -> None:
+        """Every bit of every network and figure is the same; only the recipe says which it was."""
+        said = [run(own), run(own.with_(data=own.data.with_(memory=0)), "streamed")]
+        for role in ("teacher", "seed0/alone", "seed0/distilled"):
+            first, second = (
+                trained.load_network(Path(out, role, "weights.safetensors")) for out in ("out", "streamed")
+            )
+            pairs = zip(first.network.state_dict().values(), second.network.state_dict().values(), strict=True)
+            assert all(torch.equal(*pair) for pair in pairs)
+        assert said[0]["measurements"] == said[1]["measurements"]
+        assert set(said[0]["summary"]) == {"my-shapes", "my-shapes/holdout"}
+        (note,) = [note for note in said[0]["notes"] if note.startswith("my-shapes: ")]
+        assert note.endswith("no val split: 6 of 60 labelled pictures (10 % of each class) are held out for selection.")
+        started = json.loads(Path("out/environment.json").read_text())["starts"][0]
+        assert started["pictures"] == [note.removeprefix("my-shapes: ")]
+
+    def test_what_is_kept_is_judged_again(self, own: Recipe, engine: Engine, shapes: Path) -> None:
+        results = run(own)
+        again, details = judging.reassess(Path("out"))
+        assert again["measurements"] == results["measurements"]
+        assert details["classes"]["my-shapes"] == ["round", "straight"]
+        judged = evaluating.evaluate("out", engine=engine, console=QUIET)
+        figures = {(m["role"], m["metric"], m["split"]): m["value"] for m in results["measurements"]}
+        for m in judged["measurements"]:
+            assert m["value"] == pytest.approx(figures[m["role"], m["metric"], "test"])
+        alone = evaluating.evaluate("out/seed0/alone/weights.safetensors", engine=engine, console=QUIET)
+        assert alone["summary"]["my-shapes"]["accuracy"]["network"]["mean"] == figures["alone", "accuracy", "test"]
+        shutil.copytree(shapes / "test", "others")
+        for size, count in ((None, 16), (16, 16), (24, 16)):  # without splits, all of them are judged on
+            found = evaluating.evaluate("out", ["others"], engine=engine, console=QUIET, side=size)
+            assert {m["n"] for m in found["measurements"] if m["metric"] == "accuracy"} == {count}
+            same = (
+                found["summary"]["others"]["accuracy"]["teacher"]
+                == judged["summary"]["my-shapes"]["accuracy"]["teacher"]
+            )
+            assert same or size == 24
+
+    def test_its_page_and_its_export_have_the_pictures(self, own: Recipe, engine: Engine, shapes: Path) -> None:
+        run(own)
+        facts = read_facts(Path("out"))
+        tests = data.load("my shapes", "test", QUIET, own.data)
+        assert torch.equal(facts.pictures, tests.images)
+        for what in ("out", "out/seed0/alone/weights.safetensors"):
+            student = exporting.chosen(Path(what))
+            assert student.reading.of("my shapes", student.learned[0]).size == 16
+            assert exporting._views(student, engine, QUIET).shape == (54, 3, 16, 16)
+        shutil.rmtree(shapes)
+        assert read_facts(Path("out")).pictures.startswith("The pictures of my-shapes cannot be had: ")
+
+    def test_changed_pictures_are_refused(self, own: Recipe, shapes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        conclude = judging.conclude
+        monkeypatch.setattr(judging, "conclude", lambda *rest: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(own)
+        monkeypatch.setattr(judging, "conclude", conclude)
+        file = shapes / "test" / "round" / "60.png"
+        content = file.read_bytes()
+        shutil.copy(shapes / "train" / "round" / "0.png", file)
+        with pytest.raises(LimbeckError) as caught:
+            run(own)
+        assert str(caught.value).startswith("the pictures of my-shapes were changed since out was started: files were")
+        assert "type --fresh to start over" in str(caught.value)
+        before = weights("out")
+        file.write_bytes(content)
+        run(own)
+        assert weights("out") == before
+        shutil.copy(shapes / "train" / "round" / "0.png", file)
+        assert "1 pictures are in two splits" in " ".join(run(own, fresh=True)["notes"])
+
+    def test_a_dry_run_and_a_sweep(self, own: Recipe, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+        monkeypatch.setitem(find.__globals__["CATALOGUE"], "own", lambda: own)
+        assert main(["run", "own", "--dry-run"]) == 0
+        assert "what a run takes on this machine" in capsys.readouterr().out
+        assert main(["sweep", "own", "--objective.temperature", "2,4", "--quiet"]) == 0
+        assert "2 trials, judged on 6 held-out pictures" in capsys.readouterr().out
+
+
+class TestUnlabelled:
+    @pytest.fixture
+    def bare(self, shapes: Path) -> Path:
+        """The same folder, its training pictures without labels."""
+        (shapes / "train" / "unlabelled").mkdir()
+        for kind in ("round", "straight"):
+            for file in list((shapes / "train" / kind).iterdir()):
+                file.rename(shapes / "train" / "unlabelled" / file.name)
+            (shapes / "train" / kind).rmdir()
+        return shapes
+
+    def test_distillation_needs_no_label(self, own: Recipe, shapes: Path) -> None:
+        """A teacher of labelled pictures teaches a student by the same pictures without labels, as it would with."""
+        taught = own.with_(objective=KD(temperature=4, weight=1, labels=0))
+        run(taught)
+        teacher = Weights(path=Path("out/teacher/weights.safetensors"))
+        recipe = taught.with_(teacher=teacher, alone=None)
+        TestUnlabelled.bare.__wrapped__(self, shapes)
+        results = run(recipe, "bare")
+        assert {figure["role"] for figure in results["measurements"]} == {"teacher", "distilled"}
+        assert set(results["summary"]) == {"my-shapes"}  # nothing is held out of pictures without a label
+        rows = [json.loads(row) for row in Path("bare/seed0/distilled/metrics.jsonl").read_text().splitlines()]
+        assert all("accuracy" not in row for row in rows)
+
+    def test_who_needs_labels_is_refused(self, own: Recipe, bare: Path) -> None:
+        with pytest.raises(
+            LimbeckError, match=r"no training picture of my-shapes has a label, so that no teacher can be"
+        ):
+            run(own)
+
+
+class TestRecipe:
+    def test_it_keeps_the_path_as_typed(self, own: Recipe) -> None:
+        assert json.loads(own.model_dump_json())["data"]["name"] == "my shapes"
+        assert own.digest() != own.with_(data=own.data.with_(size=24)).digest()
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ("--data.name ./gone", "--data.name ./gone: there is no folder or CSV ./gone. Check the path"),
+            ("--data.size 64", "--data.size 64: size = 64 is for pictures of your own; those of few keep theirs"),
+            ("--data.name more/test", "more/test has no folder for any class"),
+            ("--data.name lone --data.test-share 0", "lone has no test split (it has train and val)"),
+            ("--data.name few --data.tests lone", "test set lone has other classes (a, b) than the training set"),
+        ],
+    )
+    def test_mistakes(self, fails: Callable[..., str], words: str, said: str) -> None:
+        Path("more/test").mkdir(parents=True)
+        for kind in "ab":
+            Path("lone", kind).mkdir(parents=True)
+        assert said in fails("run", "tiny", *words.split())
+
+
+def test_what_the_command_line_says_of_a_folder(shapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (shapes / "train" / "round" / "0.png").write_bytes(b"")
+    shutil.copy(shapes / "train" / "round" / "2.png", shapes / "test" / "round" / "60.png")
+    assert main(["data", "list", "my shapes"]) == 0
+    said = capsys.readouterr().out
+    assert "round    │    26 │   3 │    8" in said
+    assert "24 pixels wide, 30 pixels high." in said
+    assert "1 broken files are left out: train/round/0.png is empty." in said
+    assert main(["data", "verify", "my shapes"]) == 2
+    said = capsys.readouterr().out
+    assert "train/round/0.png is empty" in said
+    assert "test/round/60.png is train/round/2.png, in another split" in said
+    shutil.rmtree(shapes / "test")
+    (shapes / "train" / "round" / "0.png").unlink()
+    assert main(["data", "verify", "my shapes"]) == 0
+    assert "my shapes: every file is a picture, and none is in two splits" in capsys.readouterr().out
+    assert main(["data", "fetch", "my shapes"]) == 2
+    assert "my shapes is a data set of your own: there is nothing to fetch" in capsys.readouterr().err
+
+
+def test_predict_reads_a_picture_as_the_training_did(own: Recipe, shapes: Path) -> None:
+    run(own.with_(data=own.data.with_(fit="pad", test_share=0.2)))
+    (file,) = [path for path in (shapes / "test" / "round").iterdir() if path.name == "60.png"]
+    found = predicting.classifier(Path("out/seed0/alone/weights.safetensors"))
+    assert (found.side, found.fit) == (16, "pad")
+    (said,) = predicting.predict(found, [file])
+    logits = files.read_tensors(Path("out/seed0/alone/logits-my-shapes-test.safetensors"))["logits"]
+    assert said.probabilities == pytest.approx(logits[0].double().softmax(0).tolist(), abs=1e-5)
