@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +42,8 @@ def cost_of(
         said = (str(error) or type(error).__name__).splitlines()[0]
         return None, [{"what": COST, "why": f"It could not be measured: {said}"}]
     rows = [{"role": role, "seed": seed, **found[name]._asdict()} for name, (role, seed) in names.items()]
-    return {"device": hardware(engine.device), "precision": engine.dtype(), "networks": rows}, []
+    load = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else None
+    return {"device": hardware(engine.device), "precision": engine.dtype(), "load": load, "networks": rows}, []
 
 
 def _different(networks: dict[Who, nn.Module]) -> dict[Who, nn.Module]:

@@ -103,6 +103,9 @@ def evaluate(
     if cost:
         measured, absent = costing.cost_of(networks, next(iter(sets.values())).image_shape, engine, costing.IN_FULL)
         not_measured += absent
+        if measured and found.folder is not None:
+            with _alone_in(found):
+                found.folder.renew_cost(measured)
     results, details = judging.concluded(assessment, drawn, networks, sets, not_measured, measured)
     return {**results, "notes": [*results["notes"], *notes], "details": details}
 

@@ -71,7 +71,7 @@ def classifier(what: Path, side: int | None = None, code: Sequence[Path] = ()) -
         return classifier(student.weights, side, code)
     if what.suffix == ".onnx":
         if not can_run_onnx():
-            raise LimbeckError(f"{what} needs onnx and onnxruntime. Type `pip install 'limbeck[onnx]'`.")
+            raise LimbeckError(f"{what} needs onnx and onnxruntime. Type `pip install onnx onnxruntime`.")
         classes, session = read_labels(what), Session(what)
         if side not in (None, session.side):
             raise LimbeckError(f"{what} takes pictures of {session.side} pixels, not of {side}. Leave --size away.")

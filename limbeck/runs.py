@@ -96,6 +96,11 @@ class RunFolder:
         remedy = "Remove that file and run again: everything else is kept, and no test set is looked at again."
         return files.read_json(self.results, KEYS, remedy)
 
+    def renew_cost(self, cost: dict[str, Any]) -> None:
+        """Puts what networks cost in place of what results.json says of it, where the run has ended."""
+        if self.results.exists():
+            files.write_json(self.results, {**self.read_results(), "cost": cost})
+
     def note_environment(self, engine: Engine, what: Digested, pictures: Sequence[str] = ()) -> None:
         """Adds this start of the run to environment.json: versions, hardware, threads, revision, decisions.
 

@@ -72,12 +72,16 @@ def chosen(path: Path, role: str | None = None, seed: int | None = None, code: S
     whose = [
         who
         for who in sorted(there, key=lambda who: (who[0] != "distilled", who[0] != "alone", who[1] or 0))
-        if role in (None, who[0]) and (seed in (None, who[1]) or role == who[0] == "teacher")
+        if (who[0] != "teacher" if role is None else who[0] == role)
+        and (seed in (None, who[1]) or role == who[0] == "teacher")
     ]
     if not whose:
         able = ", ".join(sorted({f"{each} (seed {number})" if number is not None else each for each, number in there}))
-        wanted = f"{role or 'network'}{'' if seed is None else f' of seed {seed}'}"
-        raise LimbeckError(f"{path} has no finished {wanted}. It has: {able or 'none yet'}.")
+        wanted = f"{role or 'student'}{'' if seed is None else f' of seed {seed}'}"
+        raise LimbeckError(
+            f"{path} has no finished {wanted}. It has: {able or 'nothing yet'}. Choose one by --role and --seed, or "
+            f"type `limbeck run {path}` to finish what is missing."
+        )
     who = whose[0]
     plan.folder.check(there[who])
     recipe = files.read_json(path / "recipe.json")

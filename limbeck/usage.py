@@ -88,7 +88,7 @@ student.pt2 (an exported program), student.onnx with its normalisation inside,
 and student-int8.onnx. Each is judged on the test set and timed; one in floats
 that does not answer as the original does is refused. With a model card.
 
-Needs ONNX: pip install 'limbeck[onnx]'
+Needs ONNX: pip install onnx onnxruntime onnxscript
 
 Example: limbeck export runs/my-run
 """,

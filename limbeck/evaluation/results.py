@@ -9,8 +9,9 @@ The keys of results.json:
                   training, bytes beyond what was held before it; null where that was not measured
     measurements  [{role, seed, dataset, split, metric, value, n}]; n pictures
     summary       {dataset: {metric: {role: {mean, ci95, n}, gain: {mean, ci95, n, method, sample_ci95}}}}; n seeds
-    cost          null, or {device, precision, networks: [{role, seed, and `limbeck.evaluation.cost.Cost`}]}: of the
-                  teacher, the first seed's distilled student, and the one alone where it is another network
+    cost          null, or {device, precision, load, networks: [{role, seed, and `limbeck.evaluation.cost.Cost`}]}:
+                  of the teacher, the first seed's distilled student, and the one alone where it is another network;
+                  load is the system's, a core, when it was measured, null where there is none
     shift         [{role, seed, original, shifted, value, low, high, expected, residual, residual_low, residual_high,
                   why}]: for each pair of test sets that `limbeck.evaluation.shift` has a line for
     not_measured  [{what, why}]

@@ -33,7 +33,9 @@ def needs_onnx() -> None:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise LimbeckError(f"ONNX needs {error.name}, which is missing. Type `pip install 'limbeck[onnx]'`.") from error
+        raise LimbeckError(
+            f"ONNX needs {error.name}, which is missing. Type `pip install onnx onnxruntime onnxscript`."
+        ) from error
 
 
 def can_run_onnx() -> bool:

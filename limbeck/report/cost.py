@@ -7,6 +7,7 @@ from typing import Any
 from limbeck.console import FittingTable, size
 from limbeck.report.table import count, quiet_table
 
+_BUSY = 1.5  # of the load a core; a training of one's own makes it 1
 _AS_FAST = 1.05  # times are not told apart within this factor
 
 
@@ -38,9 +39,24 @@ def cost_tables(results: dict[str, Any]) -> list[FittingTable]:
     return [table]
 
 
+def disturbed(cost: dict[str, Any]) -> str | None:
+    """A warning where other programs kept the machine busy while times were taken; None where they did not."""
+    load = cost.get("load")
+    if load is None or load < _BUSY:
+        return None
+    return (
+        f"The machine was busy (load {load:.1f} a core) while times were taken: they may be far too long. "
+        "`limbeck evaluate RUN --cost` takes them anew, `limbeck report RUN` shows them."
+    )
+
+
 def cost_notes(results: dict[str, Any]) -> list[str]:
     """What has to be known to read that table."""
-    return ["Milliseconds of one answer: the median, and what 95 of 100 take at most."] if results.get("cost") else []
+    cost = results.get("cost")
+    if not cost:
+        return []
+    said = "Milliseconds of one answer: the median, and what 95 of 100 take at most."
+    return list(filter(None, (said, disturbed(cost))))
 
 
 def cost_sentence(results: dict[str, Any]) -> str | None:
@@ -53,10 +69,11 @@ def cost_sentence(results: dict[str, Any]) -> str | None:
     one = _times(teacher["latency_ms"], student["latency_ms"], "faster", "slower", "as fast")
     many = _times(student["images_per_second"], teacher["images_per_second"], "faster", "slower", "as fast")
     sizes = smaller if smaller.startswith("as") else f"{smaller} than"
-    return (
+    said = (
         f"The student is {sizes} the teacher; on this device it is {one} at batch 1 ({_ms(student['latency_ms'])} "
         f"against {_ms(teacher['latency_ms'])} ms) and {many} in batches of {student['batch']}."
     )
+    return " ".join(filter(None, (said, disturbed(results["cost"]))))
 
 
 def _times(more: float, less: float, better: str, worse: str, equal: str) -> str:

@@ -132,7 +132,7 @@ def planned(
             f"with a comma: {spans[0].name} {low},{high}"
         )
     if own.search is not None and find_spec("optuna") is None:
-        raise LimbeckError("--search needs Optuna, which is not installed. Type: pip install 'limbeck[search]'")
+        raise LimbeckError("--search needs Optuna, which is not installed. Type: pip install optuna")
     if not any(setting.varies for setting in settings):
         raise LimbeckError(
             "a sweep needs something to vary. Type several values with commas, for example --objective kd,dkd"

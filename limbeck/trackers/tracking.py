@@ -33,8 +33,7 @@ def refuse_absent(names: Sequence[str]) -> None:
         package = find_spec(name)
         if package is None or package.origin is None:  # without an origin it is a mere folder of that name
             raise LimbeckError(
-                f"the tracker {name} needs the package {name}, which is not installed. "
-                f"Type: pip install 'limbeck[{name}]'"
+                f"the tracker {name} needs the package {name}, which is not installed. Type: pip install {name}"
             )
 
 

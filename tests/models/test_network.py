@@ -275,7 +275,7 @@ class TestFiles:
 
 def test_what_was_described_before_is_written_as_it_was() -> None:
     assert Model(name="nin_cifar").model_dump(mode="json") == {
-        **{"name": "nin_cifar", "mean": None, "std": None, "width": 1.0, "dropout": None, "batch_norm": False}
+        **{"name": "nin_cifar", "mean": None, "std": None, "width": 1.0, "dropout": None}
     }
     model = Model(name="timm/test_vit", pretrained=True, size=64)
     assert Model.model_validate_json(model.model_dump_json()) == model

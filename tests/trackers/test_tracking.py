@@ -171,7 +171,7 @@ def test_a_missing_package_is_found_before_anything_is_done(tiny: Recipe, monkey
     with pytest.raises(LimbeckError) as refused:
         experiment.run(tiny, "out", tracker="mlflow")
     assert str(refused.value) == (
-        "the tracker mlflow needs the package mlflow, which is not installed. Type: pip install 'limbeck[mlflow]'"
+        "the tracker mlflow needs the package mlflow, which is not installed. Type: pip install mlflow"
     )
     assert not Path("out").exists()
 

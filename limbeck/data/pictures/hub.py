@@ -25,9 +25,7 @@ def is_saved(path: Path) -> bool:
 def refuse_without_package(name: str) -> None:
     """Raises a `LimbeckError` where the package is not installed."""
     if importlib.util.find_spec("datasets") is None:
-        raise LimbeckError(
-            f"{name} needs the package datasets, which is not installed. Type: pip install 'limbeck[datasets]'"
-        )
+        raise LimbeckError(f"{name} needs the package datasets, which is not installed. Type: pip install datasets")
 
 
 def listing(name: str, path: Path | None, reading: Reading) -> Listing:

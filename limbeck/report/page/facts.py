@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -108,6 +110,16 @@ class Facts:
             for entry in (self.details or {}).get("entries", [])
             if entry["role"] == role and key(entry["dataset"], entry["split"]) == (name or self.judged)
         ]
+
+    def looks(self) -> int:
+        """How often the network that was asked most was asked about the judged test set, as far as that was logged."""
+        path, counts = self.path / "evaluations.jsonl", Counter[tuple[str, Any]]()
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                look = json.loads(line)
+                if key(look["dataset"], look["split"]) == self.judged:
+                    counts[look["role"], look["seed"]] += 1
+        return max(counts.values(), default=0)
 
     @cached_property
     def classes(self) -> list[str]:

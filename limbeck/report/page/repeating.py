@@ -147,9 +147,11 @@ def protocol(facts: Facts) -> list[str]:
     """How the comparison was kept honest, in three sentences."""
     held = int((facts.recipe.get("protocol") or {}).get("holdout") or 0)
     split = f"{held:,} training pictures were held out for every choice" if held else "No pictures were held out"
+    looks = facts.looks()
+    once = "once, at the end," if looks <= 1 else f"{looks} times (evaluations.jsonl),"
     first = (
-        f"{split}; the test set was looked at once, at the end, and the weights that are kept are the last ones, never "
-        "the best ones."
+        f"{split}; the test set was looked at {once} and the weights that are kept are the last ones, never the best "
+        "ones."
     )
     seeds = (facts.recipe.get("protocol") or {}).get("seeds") or [0]
     if not {"alone", "distilled"} <= set(facts.roles):

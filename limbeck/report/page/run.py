@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.evaluation.results import ONE_TEACHER
+from limbeck.report.cost import disturbed
 from limbeck.report.page import examples, figures, repeating, summary
 from limbeck.report.page.drawing import Drawn, Figure, draw
 from limbeck.report.page.facts import Facts, read_facts
@@ -80,6 +81,7 @@ def _said(facts: Facts) -> dict[str, Any]:
         "table": summary.table(facts),
         "replacement": summary.replacement(facts),
         "costs": summary.cost_table(facts),
+        "disturbed": disturbed(facts.results.get("cost") or {}),
         "metrics": summary.metrics(facts),
         "gallery": examples.gallery(facts),
         "temperatures": examples.TEMPERATURES,

@@ -21,7 +21,7 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LimbeckError) as caught:
         Collection("hf/owner/name", ALL)
     assert str(caught.value) == (
-        "hf/owner/name needs the package datasets, which is not installed. Type: pip install 'limbeck[datasets]'"
+        "hf/owner/name needs the package datasets, which is not installed. Type: pip install datasets"
     )
 
 

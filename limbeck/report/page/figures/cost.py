@@ -42,8 +42,8 @@ def accuracy_against_cost(facts: Facts) -> Figure | str:
         name="cost",
         title="Accuracy against size and latency",
         says=f"{listed(said)}.",
-        caption="Up and to the left is better. The horizontal axes are logarithmic."
-        + ("" if latencies else " Latency: not measured."),
+        caption="Up and to the left is better. The horizontal axes are logarithmic; two students that are the same "
+        "network stand beside each other." + ("" if latencies else " Latency: not measured."),
         panels=panels,
         columns=("role", "dataset", "accuracy", "ci95", "parameters", "latency_ms"),
         rows=[
