@@ -164,10 +164,7 @@ def _inside(found: Trained) -> dict[Who, tuple[Path, str]]:
 
 def _alone_in(found: Trained) -> contextlib.AbstractContextManager[None]:
     """Keeps other processes out of the run, where there is one."""
-    if found.folder is None:
-        return contextlib.nullcontext()
-    path = found.folder.path
-    return files.locked(path / "lock", f"another process is working in {path}. Wait until it has ended.")
+    return contextlib.nullcontext() if found.folder is None else found.folder.alone()
 
 
 def _temperatures(found: Trained) -> dict[Who, float | None]:

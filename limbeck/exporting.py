@@ -40,11 +40,12 @@ from limbeck.evaluation.cost import costs
 from limbeck.evaluation.metrics import accuracy
 from limbeck.exports.card import model_card
 from limbeck.exports.graph import Session, needs_onnx, write_onnx
-from limbeck.exports.plain import plain
-from limbeck.exports.program import read_program, write_program
+from limbeck.exports.plain import Plain, plain
+from limbeck.exports.program import write_program
 from limbeck.exports.quantised import write_dynamic, write_static
-from limbeck.folders import busy, refuse_foreign
-from limbeck.runs import hardware
+from limbeck.folders import refuse_foreign
+from limbeck.models.programs import program
+from limbeck.runs import RunFolder, hardware
 from limbeck.student import Student, chosen, told
 from limbeck.training import Device, Engine, choose
 
@@ -104,7 +105,7 @@ def export(
     """
     needs_onnx()
     console, run = console or Console(), Path(what) if Path(what).is_dir() else None
-    with files.locked(run / "lock", busy(run)) if run and (run / "recipe.json").is_file() else nullcontext():
+    with RunFolder(run).alone() if run and (run / "recipe.json").is_file() else nullcontext():
         student = chosen(Path(what), role, seed, code)
         folder = Path(out) if out else student.home
         refuse_foreign(folder, "student that was exported", "export.json")
@@ -189,12 +190,12 @@ def _written(
             written = plain(network, student.saved.model.title(), classes, _WEIGHTS)
             files.write_tensors(place / _WEIGHTS, written.tensors)
             files.write_bytes(place / _PLAIN, written.text.encode())
-            forms.append(Form("plain PyTorch", _WEIGHTS, lambda folder: _plain_from(folder, classes)))
+            forms.append(Form("plain PyTorch", _WEIGHTS, _plain_from))
         except LimbeckError as error:
             notes.append(f"There is no {_PLAIN}: {error}.")
         bar.update(1, _PLAIN)
         write_program(place / _PROGRAM, network, some)
-        forms.append(Form("exported program", _PROGRAM, lambda folder: read_program(folder / _PROGRAM)))
+        forms.append(Form("exported program", _PROGRAM, lambda folder: program(folder / _PROGRAM)))
         bar.update(2, _PROGRAM)
         write_onnx(place / _ONNX, network, some, classes)
         threads = torch.get_num_threads()
@@ -211,9 +212,7 @@ def _written(
     return forms, notes
 
 
-def _plain_from(folder: Path, classes: tuple[str, ...]) -> nn.Module:
-    from limbeck.exports.plain import Plain
-
+def _plain_from(folder: Path) -> nn.Module:
     return Plain((folder / _PLAIN).read_text(encoding="utf-8"), files.read_tensors(folder / _WEIGHTS)).build()
 
 

@@ -109,6 +109,12 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
 
 
+def required(parameter: inspect.Parameter) -> bool:
+    """Whether a function cannot be called without it."""
+    varies = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not varies
+
+
 def run_file(path: Path, purpose: str, advice: str) -> ModuleType:
     """Runs a Python file, which may import what lies beside it, and gives what it defines.
 

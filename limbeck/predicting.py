@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from limbeck import files, own
 from limbeck.data.pictures.decoding import Broken, Fit, decode
+from limbeck.data.pictures.files import SUFFIXES, files_below
 from limbeck.errors import LimbeckError
 from limbeck.exports.graph import Session, can_run_onnx, read_labels
 from limbeck.models.weights import load_network
@@ -19,7 +20,6 @@ from limbeck.student import chosen
 from limbeck.trained import reading_of
 
 STDIN = "-"
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _AT_ONCE = 64
 
 
@@ -130,9 +130,9 @@ def _contents(pictures: Sequence[str | Path]) -> Iterator[tuple[str, Callable[[]
             raise LimbeckError(f"{path} does not exist. Give pictures, folders of pictures, or - for one on the input.")
         found = [path]
         if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+            found = [file for file in files_below(path) if file.suffix.lower() in SUFFIXES]
             if not found:
-                raise LimbeckError(f"{path} holds no pictures ({', '.join(_SUFFIXES[:4])}, ...). Give another folder.")
+                raise LimbeckError(f"{path} holds no pictures (.jpg, .png, .webp, ...). Give another folder.")
         for file in found:
             yield str(file), file.read_bytes
 

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Protocol
@@ -95,6 +96,10 @@ class RunFolder:
         """
         remedy = "Remove that file and run again: everything else is kept, and no test set is looked at again."
         return files.read_json(self.results, KEYS, remedy)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keeps other processes out of a run that is there already."""
+        return files.locked(self.path / "lock", f"another process is working in {self.path}. Wait until it has ended.")
 
     def renew_cost(self, cost: dict[str, Any]) -> None:
         """Puts what networks cost in place of what results.json says of it, where the run has ended."""

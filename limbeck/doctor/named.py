@@ -56,7 +56,7 @@ def find(name: str) -> Callable[..., Any]:
 
 def _made(kind: type, name: str) -> Callable[..., Any]:
     try:
-        needed = [key for key, value in inspect.signature(kind).parameters.items() if _required(value)]
+        needed = [key for key, value in inspect.signature(kind).parameters.items() if own.required(value)]
     except (TypeError, ValueError):
         needed = []
     options = {key: 4.0 for key in needed if key in ("T", "temperature", "tau", "temp")}
@@ -91,11 +91,6 @@ def _on_logits(objective: Taught, name: str) -> Callable[..., Any]:
         return total(module(Outputs(student), Outputs(teacher), batch))
 
     return loss
-
-
-def _required(parameter: inspect.Parameter) -> bool:
-    varies = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    return parameter.default is parameter.empty and not varies
 
 
 def _imported(name: str) -> ModuleType:

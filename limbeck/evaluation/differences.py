@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 from scipy import stats
 
-from limbeck.evaluation.statistics import mean_with_interval, paired_sample_interval
+from limbeck.evaluation.statistics import beyond, mean_with_interval, paired_sample_interval
 
 PAIRED = "paired by seed, Student t"
 ONE = "one network each"
@@ -65,8 +65,8 @@ def told_apart(found: Difference) -> bool:
     """
     if found["ci95"] is None and found["method"] == UNPAIRED:
         return False
-    doubts = [half for half in (found["ci95"], found["sample_ci95"]) if half is not None]
-    return bool(doubts) and abs(found["mean"]) > math.hypot(*doubts)
+    doubts = found["ci95"], found["sample_ci95"]
+    return doubts != (None, None) and beyond(found["mean"], *doubts)
 
 
 def _welch(values: Sequence[float], reference: Sequence[float]) -> float | None:

@@ -40,3 +40,8 @@ def paired_sample_interval(gains: np.ndarray) -> float:
     """
     by_picture = np.asarray(gains, dtype=np.float64).mean(axis=0)
     return 1.96 * float(by_picture.std()) / math.sqrt(by_picture.size)
+
+
+def beyond(mean: float, *doubts: float | None) -> bool:
+    """Whether a mean is farther from 0 than these half-widths together, taken as independent; None stands for none."""
+    return abs(mean) > math.hypot(*(half or 0.0 for half in doubts))

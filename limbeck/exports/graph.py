@@ -8,10 +8,9 @@ import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -155,13 +154,13 @@ def quietly() -> Iterator[None]:
         logging.disable(level)
 
 
-def rewritten(path: Path, make: Any, *arguments: Any) -> None:
-    """Lets ``make(source, target, *arguments)`` write a file beside others in a folder of its own, then puts it here.
+def rewritten(path: Path, make: Callable[[Path], None]) -> None:
+    """Lets ``make(target)`` write a file in a folder of its own, and puts it here.
 
     onnxruntime's tools write where they like, and not at once.
     """
     with tempfile.TemporaryDirectory(prefix="limbeck-") as folder:
         target = Path(folder) / path.name
         with quietly():
-            make(target, *arguments)
+            make(target)
         files.write_bytes(path, target.read_bytes())

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from limbeck import files
 from limbeck.exports.graph import quietly
-from limbeck.models.programs import Program
 
 
 def write_program(path: Path, network: nn.Module, pictures: Tensor) -> None:
@@ -31,9 +30,3 @@ def write_program(path: Path, network: nn.Module, pictures: Tensor) -> None:
                 exported.graph.erase_node(node)  # it would keep the program to this device
         torch.export.save(exported, content)
     files.write_bytes(path, content.getvalue())
-
-
-def read_program(path: Path) -> nn.Module:
-    """What `write_program` wrote, as a module."""
-    with quietly():
-        return Program(torch.export.load(path).module())

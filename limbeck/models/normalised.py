@@ -77,22 +77,24 @@ def plain(network: nn.Module) -> nn.Module:
 
     That is limbeck's normalisation, DistributedDataParallel and torch.compile, in any order.
     """
-    compiled = network._modules.get("_orig_mod")  # its class is private, and takes a second to import
-    if isinstance(network, DistributedDataParallel):
-        return plain(network.module)
-    if isinstance(network, Normalised):
-        return plain(network.network)
-    return network if compiled is None else plain(compiled)
+    return _layers(network)[-1]
 
 
 def shown(network: nn.Module, images: Tensor) -> Tensor:
     """What the network that `plain` finds sees of the pictures."""
-    compiled = network._modules.get("_orig_mod")
+    for layer in _layers(network):
+        images = layer.shown(images) if isinstance(layer, Normalised) else images
+    return images
+
+
+def _layers(network: nn.Module) -> list[nn.Module]:
+    """What is wrapped around a network, outermost first, and the network itself."""
+    inner = network._modules.get("_orig_mod")  # torch.compile's; its class is private, and takes a second to import
     if isinstance(network, DistributedDataParallel):
-        return shown(network.module, images)
+        inner = network.module
     if isinstance(network, Normalised):
-        return shown(network.network, network.shown(images))
-    return images if compiled is None else shown(compiled, images)
+        inner = network.network
+    return [network] if inner is None else [network, *_layers(inner)]
 
 
 def _check(mean: Sequence[float], std: Sequence[float]) -> None:

@@ -77,7 +77,7 @@ def returned(path: Path, name: str, num_classes: int) -> nn.Module:
     except (TypeError, ValueError):
         parameters = {}
     classes = {"num_classes": num_classes} if "num_classes" in parameters else {}
-    needed = [key for key, value in parameters.items() if _required(value) and key not in classes]
+    needed = [key for key, value in parameters.items() if own.required(value) and key not in classes]
     if needed:
         raise LimbeckError(
             f"{path}:{name} needs {', '.join(needed)}, but it is called without arguments (or with num_classes). Write "
@@ -89,11 +89,6 @@ def returned(path: Path, name: str, num_classes: int) -> nn.Module:
         hint = " Load it into the network first." if isinstance(network, Mapping) else ""
         raise LimbeckError(f"{path}:{name} returned {type(network).__name__}, not a torch.nn.Module.{hint}")
     return network
-
-
-def _required(parameter: inspect.Parameter) -> bool:
-    varies = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    return parameter.default is parameter.empty and not varies
 
 
 def _exported(path: Path) -> nn.Module:

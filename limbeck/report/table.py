@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from limbeck.console import FittingTable, duration
 from limbeck.data import Status
 from limbeck.evaluation.assessment import SCALING
 from limbeck.evaluation.results import ONE_TEACHER, key
+from limbeck.evaluation.statistics import beyond
 
 
 def result_table(results: dict[str, Any], title: str | None = None) -> FittingTable:
@@ -88,7 +88,7 @@ def verdict(results: dict[str, Any]) -> str:
 
 def told_from_zero(gain: dict[str, Any]) -> bool:
     """Whether a gain of accuracy is beyond what seeds, and the test pictures being a sample, can make of 0."""
-    return abs(gain["mean"]) > math.hypot(gain["ci95"] or 0.0, gain.get("sample_ci95") or 0.0)
+    return beyond(gain["mean"], gain["ci95"], gain.get("sample_ci95"))
 
 
 def remarks(results: dict[str, Any]) -> list[str]:

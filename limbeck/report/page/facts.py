@@ -193,12 +193,12 @@ def read_facts(path: Path) -> Facts:
 
 def _asked_since(facts: Facts, plan: trained.Planned) -> None:
     """Adds what the networks were asked about corrupted pictures after the run had ended."""
-    stamps = {who: files.digest(file) for who, file in plan.finished().items() if file.exists()}
     for entry in (facts.details or {}).get("entries", []):
         who = (entry["role"], entry["seed"])
-        if not entry.get("corruptions") and who in stamps:
-            place = robustness.figures_file(plan.folder.network(*who), entry["dataset"], entry["split"])
-            found = robustness.kept_corruptions(place, stamps[who])
+        place = robustness.figures_file(plan.folder.network(*who), entry["dataset"], entry["split"])
+        weights = plan.weights(*who)
+        if not entry.get("corruptions") and place.exists() and weights.exists():
+            found = robustness.kept_corruptions(place, files.digest(weights))
             entry["corruptions"] = found._asdict() if found else None
 
 
