@@ -6,11 +6,15 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from limbeck.console import Console
 from limbeck.errors import LimbeckError, unknown
 from limbeck.usage import HELP as _HELP
 from limbeck.usage import USAGE as _USAGE
+
+if TYPE_CHECKING:
+    from limbeck.exporting import Exported
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,6 +84,10 @@ def _run(words: list[str]) -> int:
         return 0
     from limbeck import experiment, report
 
+    if run.export:
+        from limbeck.exports.graph import needs_onnx
+
+        needs_onnx()
     result = experiment.run(recipe, run.out, run.fresh, console, run.page, run.tracker)
     console.show(report.result_table(result.results))
     sentences = [*report.remarks(result.results), report.verdict(result.results), report.cost_sentence(result.results)]
@@ -87,6 +95,11 @@ def _run(words: list[str]) -> int:
     console.show(f"All of it is in {result.folder}")
     if result.page:
         console.show(f"The page: {result.page}")
+    if run.export:
+        from limbeck import exporting, own
+
+        console.show("")
+        _show_exported(exporting.export(result.folder, console=console, code=own.named(recipe)), console)
     return 0
 
 
@@ -115,14 +128,11 @@ def _evaluate(words: list[str]) -> int:
 
     what, asked = options.parse_evaluate(words, _HELP["evaluate"])
     console = Console(quiet=asked.quiet)
-    engine = choose(asked.device)
-    for reason in engine.reasons:
-        console.say(reason)
     results = evaluating.evaluate(
         what,
         asked.data,
         asked.split,
-        engine=engine,
+        engine=choose(asked.device),
         console=console,
         teacher=asked.teacher,
         corruptions=asked.corruptions,
@@ -146,14 +156,19 @@ def _evaluate(words: list[str]) -> int:
 
 
 def _export(words: list[str]) -> int:
-    from limbeck import exporting, options, report
+    from limbeck import exporting, options
 
     path, asked = options.parse_export(words, _HELP["export"])
     console = Console(quiet=asked.quiet)
-    exported = exporting.export(path, asked.out, asked.role, asked.seed, console, asked.code)
+    _show_exported(exporting.export(path, asked.out, asked.role, asked.seed, console, asked.code), console)
+    return 0
+
+
+def _show_exported(exported: Exported, console: Console) -> None:
+    from limbeck import report
+
     console.show(report.export_table(exported.results))
     console.show("\n".join([*exported.results["notes"], f"All of it is in {exported.folder}"]))
-    return 0
 
 
 def _report(words: list[str]) -> int:

@@ -80,6 +80,8 @@ def evaluate(
     sets, not_measured = judging.load_sets(names, split, engine, console, reading)
     if not sets:
         raise LimbeckError("\n".join(absent["why"] for absent in not_measured))
+    for reason in engine.reasons:
+        console.say(reason)
     networks = {who: engine.place(known.network) for who, known in found.networks.items()}
     notes = [note for known in found.networks.values() for note in _fits(known, list(sets.values()), engine)]
     drawn = [

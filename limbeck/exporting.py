@@ -197,7 +197,7 @@ def _written(
         write_program(place / _PROGRAM, network, some)
         forms.append(Form("exported program", _PROGRAM, lambda folder: program(folder / _PROGRAM)))
         bar.update(2, _PROGRAM)
-        write_onnx(place / _ONNX, network, some, classes)
+        write_onnx(place / _ONNX, network, some, classes, student.reading.fit)
         threads = torch.get_num_threads()
         forms.append(Form("ONNX", _ONNX, lambda folder: Session(folder / _ONNX, threads)))
         bar.update(3, _ONNX)

@@ -18,6 +18,8 @@ from types import ModuleType
 from limbeck.errors import LimbeckError, nearest
 from limbeck.spec import Spec
 
+_BESIDE: set[Path] = set()  # folders that somebody imported from
+
 
 def is_own(kind: type) -> bool:
     """Whether a class is defined outside the package limbeck."""
@@ -143,7 +145,13 @@ def run_file(path: Path, purpose: str, advice: str) -> ModuleType:
 
 @contextlib.contextmanager
 def beside(folder: Path) -> Iterator[None]:
-    """Lets a file import what lies in that folder."""
+    """Lets a file import what lies in that folder, and not what another file found by the same name in another."""
+    for name, module in list(sys.modules.items()):
+        other = Path(getattr(module, "__file__", None) or "").parent
+        ours = (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
+        if ours and other in _BESIDE - {folder}:
+            del sys.modules[name]  # who has it keeps it
+    _BESIDE.add(folder)
     sys.path.insert(0, str(folder))
     try:
         yield

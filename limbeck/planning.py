@@ -117,7 +117,9 @@ class _Planner:
             return given
         if isinstance(how, Teachers):
             members = enumerate(how.members, start=1)
-            return Ensemble([self.teacher(member, f"{title} {number}", judged_on) for number, member in members])
+            together = Ensemble([self.teacher(member, f"{title} {number}", judged_on) for number, member in members])
+            self.kept += _bytes(together)
+            return together
         above = self.teacher(how.teacher, f"teacher of {title}", 0) if how.teacher else None
         return self.training(how, title, above, 1, judged_on)
 

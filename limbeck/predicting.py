@@ -16,7 +16,7 @@ from limbeck.data.pictures.files import SUFFIXES, files_below
 from limbeck.errors import LimbeckError
 from limbeck.exports.graph import Session, can_run_onnx, read_labels
 from limbeck.models.weights import load_network
-from limbeck.student import chosen
+from limbeck.student import chosen_of_run
 from limbeck.trained import reading_of
 
 STDIN = "-"
@@ -64,18 +64,18 @@ def classifier(what: Path, side: int | None = None, code: Sequence[Path] = ()) -
         LimbeckError: there is no such network, or its file does not say the pictures' size.
     """
     if what.is_dir():
-        student = chosen(what, code=code)
-        onnx, told = student.home / "student.onnx", student.home / "export.json"
-        if can_run_onnx() and onnx.exists() and told.exists() and _of(told) == files.digest(student.weights):
-            return classifier(onnx, side)._replace(fit=student.reading.fit)
-        return classifier(student.weights, side, code)
+        _, _, weights = chosen_of_run(what)
+        onnx, told = what / "export" / "student.onnx", what / "export" / "export.json"
+        if can_run_onnx() and onnx.exists() and told.exists() and _of(told) == files.digest(weights):
+            return classifier(onnx, side)
+        return classifier(weights, side, code)
     if what.suffix == ".onnx":
         if not can_run_onnx():
             raise LimbeckError(f"{what} needs onnx and onnxruntime. Type `pip install onnx onnxruntime`.")
-        classes, session = read_labels(what), Session(what)
+        (classes, fit), session = read_labels(what), Session(what)
         if side not in (None, session.side):
             raise LimbeckError(f"{what} takes pictures of {session.side} pixels, not of {side}. Leave --size away.")
-        return Classifier(session, classes, session.side, what)
+        return Classifier(session, classes, session.side, what, fit)
     saved = load_network(what, code)
     size = side or saved.side or _unknown_size(what)
     return Classifier(_asked(saved.network), saved.classes, size, what, reading_of(what).fit)

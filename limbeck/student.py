@@ -10,8 +10,10 @@ from limbeck import data, files, trained
 from limbeck.data import Reading
 from limbeck.data.views import Views
 from limbeck.errors import LimbeckError
+from limbeck.evaluation.assessment import Who
 from limbeck.models.weights import Saved, load_network
 from limbeck.runs import RunFolder
+from limbeck.trained import Planned
 
 
 class Learned(NamedTuple):
@@ -67,6 +69,21 @@ def chosen(path: Path, role: str | None = None, seed: int | None = None, code: S
         return Student(
             saved, path, "network", None, saved.data, Learned(saved.data), home, None, trained.reading_of(path)
         )
+    plan, who, weights = chosen_of_run(path, role, seed)
+    recipe = files.read_json(path / "recipe.json")
+    how = (recipe["teacher"] or {}) if who[0] == "teacher" else recipe
+    views = Views(**{**how["views"], "mix": None}) if "views" in how else Views()
+    learned = Learned(plan.data, int(recipe["protocol"]["holdout"]), views, int(recipe["protocol"]["view_seed"]))
+    saved = load_network(weights, code)
+    return Student(saved, weights, *who, plan.tests[0], learned, path / "export", plan.folder, plan.reading)
+
+
+def chosen_of_run(path: Path, role: str | None = None, seed: int | None = None) -> tuple[Planned, Who, Path]:
+    """Which network of a run is meant, and its weights, as the run made them; no code is run.
+
+    Raises:
+        LimbeckError: it is no run, has no such network, or its weights were altered.
+    """
     plan = trained.read_plan(path)
     there = plan.finished()
     whose = [
@@ -82,14 +99,8 @@ def chosen(path: Path, role: str | None = None, seed: int | None = None, code: S
             f"{path} has no finished {wanted}. It has: {able or 'nothing yet'}. Choose one by --role and --seed, or "
             f"type `limbeck run {path}` to finish what is missing."
         )
-    who = whose[0]
-    plan.folder.check(there[who])
-    recipe = files.read_json(path / "recipe.json")
-    how = (recipe["teacher"] or {}) if who[0] == "teacher" else recipe
-    views = Views(**{**how["views"], "mix": None}) if "views" in how else Views()
-    learned = Learned(plan.data, int(recipe["protocol"]["holdout"]), views, int(recipe["protocol"]["view_seed"]))
-    saved = load_network(there[who], code)
-    return Student(saved, there[who], *who, plan.tests[0], learned, path / "export", plan.folder, plan.reading)
+    plan.folder.check(there[whose[0]])
+    return plan, whose[0], there[whose[0]]
 
 
 def told(student: Student) -> dict[str, str]:

@@ -371,3 +371,12 @@ def test_a_method_that_forgets_something_is_told_before_anything_is_trained(fail
     Path("mine.py").write_text(FORGETFUL.format(body=body), encoding="utf-8")
     assert said in fails("run", "mine.py")
     assert not Path("runs").exists()
+
+
+def test_files_in_two_folders_each_import_what_lies_beside_them(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "made_beside.py").write_text(f"NAME = {folder!r}", encoding="utf-8")
+        (tmp_path / folder / "net.py").write_text("from made_beside import NAME", encoding="utf-8")
+    found = [own.run_file(tmp_path / folder / "net.py", "tests", "").NAME for folder in ("one", "two", "one")]
+    assert found == ["one", "two", "one"]

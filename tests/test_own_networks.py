@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from limbeck import experiment, own, sweeps
+from limbeck import experiment, exporting, own, sweeps
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.files import read_json, read_metadata, read_tensors
@@ -107,6 +108,19 @@ def test_a_run_and_what_it_leaves(recipe: Recipe, fails: Fails, monkeypatch: pyt
     assert "--teacher.code own.py" in fails("run", "tiny", "--teacher", student, "--out", "second")
     words = ["run", "tiny", "--teacher", student, "--teacher.code", "own.py", "--train.epochs", "1", "--quiet"]
     assert main([*words, "--protocol.seeds", "0", "--out", "second"]) == 0
+
+
+def test_a_run_that_ends_with_an_export_answers_without_its_code(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(exporting, "_SECONDS", 0.05)
+    Path("recipe.json").write_text(recipe.model_dump_json())
+    assert main(["run", "recipe.json", "--out", "out", "--export", "--quiet"]) == 0
+    assert "student-int8.onnx" in capsys.readouterr().out
+    Image.new("RGB", (20, 20)).save("black.png")
+    assert main(["predict", "out", "black.png", "--format", "csv"]) == 0
+    assert "black.png" in capsys.readouterr().out
 
 
 def test_an_edit_of_the_file_makes_another_run(recipe: Recipe) -> None:

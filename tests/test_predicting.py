@@ -15,6 +15,7 @@ from PIL import Image
 
 from limbeck import exporting, predicting
 from limbeck.cli import main
+from limbeck.data import Reading
 from limbeck.errors import LimbeckError
 from limbeck.models.model import Model
 from limbeck.models.weights import save_network
@@ -139,7 +140,8 @@ def test_an_exported_student_answers_as_its_weights_do(
     torch.manual_seed(0)
     network = Model(name="resnet8", width=0.25).build(10, ([0.5] * 3, [0.25] * 3)).eval()
     path = tmp_path / "net" / "weights.safetensors"
-    save_network(path, network, network.description, tuple("0123456789"), "digits", side=32)
+    reading = Reading(fit="pad").model_dump_json()
+    save_network(path, network, network.description, tuple("0123456789"), "digits", side=32, reading=reading)
     monkeypatch.setattr(exporting, "_SECONDS", 0.05)
     folder, _ = exporting.export(path)
     ours = predicting.predict(predicting.classifier(path), [pictures])
@@ -147,5 +149,6 @@ def test_an_exported_student_answers_as_its_weights_do(
     for one, other in zip(ours, theirs, strict=True):
         assert one.name == other.name
         assert np.allclose(one.probabilities, other.probabilities, atol=1e-4)
+    assert predicting.classifier(folder / "student.onnx").fit == "pad"
     with pytest.raises(LimbeckError, match="takes pictures of 32 pixels, not of 64"):
         predicting.classifier(folder / "student.onnx", 64)

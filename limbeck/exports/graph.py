@@ -11,14 +11,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
 from limbeck import files
+from limbeck.data.pictures.decoding import Fit
 from limbeck.errors import LimbeckError
 
-_LABELS = "labels"
+_LABELS, _FIT = "labels", "fit"
 
 
 def needs_onnx() -> None:
@@ -42,17 +44,18 @@ def can_run_onnx() -> bool:
     return all(find_spec(name) for name in ("onnx", "onnxruntime"))
 
 
-def write_onnx(path: Path, network: nn.Module, pictures: Tensor, classes: tuple[str, ...]) -> None:
+def write_onnx(path: Path, network: nn.Module, pictures: Tensor, classes: tuple[str, ...], fit: Fit = "crop") -> None:
     """Writes ``network`` with its normalisation inside, for any number of pictures at once.
 
     The input is called ``images``: float32 (B, C, H, W) in [0, 1], RGB; the output ``logits``. The metadata has
-    ``labels``, a JSON list in the order of the logits.
+    ``labels``, a JSON list in the order of the logits, and ``fit``.
 
     Args:
         path: a .onnx file.
         network: in eval mode, on the CPU.
         pictures: float (B, C, H, W) in [0, 1], two or more, of the size that it will be given.
         classes: the names of the classes.
+        fit: how pictures of other sizes are brought to that one, as `limbeck.data.Reading` has it.
 
     Raises:
         LimbeckError: the network does what ONNX has no operator for.
@@ -80,14 +83,14 @@ def write_onnx(path: Path, network: nn.Module, pictures: Tensor, classes: tuple[
         del part.metadata_props[:]  # the exporter notes whole stack traces there, with the paths of this machine
         part.doc_string = ""
     height, width = pictures.shape[2:]
-    described = {_LABELS: json.dumps(classes), "input": f"float32 RGB (B, 3, {height}, {width}) in [0, 1]"}
-    onnx.helper.set_model_props(model, described)
+    taken = f"float32 RGB (B, 3, {height}, {width}) in [0, 1]"
+    onnx.helper.set_model_props(model, {_LABELS: json.dumps(classes), _FIT: fit, "input": taken})
     onnx.checker.check_model(model)
     files.write_bytes(path, model.SerializeToString())
 
 
-def read_labels(path: Path) -> tuple[str, ...]:
-    """The classes that a file written here speaks of, in the order of its logits.
+def read_labels(path: Path) -> tuple[tuple[str, ...], Fit]:
+    """The classes that a file written here speaks of, in the order of its logits; and how pictures are fitted for it.
 
     Raises:
         LimbeckError: the file names none.
@@ -95,10 +98,11 @@ def read_labels(path: Path) -> tuple[str, ...]:
     import onnx
 
     model = onnx.load(str(path), load_external_data=False)
-    labels = {entry.key: entry.value for entry in model.metadata_props}.get(_LABELS)
-    if labels is None:
+    said = {entry.key: entry.value for entry in model.metadata_props}
+    if _LABELS not in said:
         raise LimbeckError(f"{path} does not name its classes: it was not written by limbeck. Give a file that was.")
-    return tuple(json.loads(labels))
+    fit = said.get(_FIT)
+    return tuple(json.loads(said[_LABELS])), fit if fit in get_args(Fit) else "crop"
 
 
 class Session(nn.Module):

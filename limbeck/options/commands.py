@@ -39,6 +39,7 @@ class RunOptions(Spec):
     )
     dry_run: bool = Field(False, description="Tell the time and the disk a run would take, and stop.")
     page: bool = Field(True, description="Make the page at the end; --no-page leaves it to `limbeck report`.")
+    export: bool = Field(False, description="Export the student at the end, as `limbeck export` does.")
     tracker: tuple[str, ...] = Field((), description=f"Also told what happens: {', '.join(TRACKERS)}; by default none.")
     quiet: bool = Field(False, description="Show nothing but the result.")
 

@@ -300,14 +300,15 @@ def picture(rows: list[dict[str, Any]], path: Path, setting: Setting) -> None:
     places = range(len(done))
     students = [100 * row["student"]["mean"] for row in done]
     spreads = [100 * (row["student"]["ci95"] or 0) for row in done]
-    bars = axes.barh(places, students, xerr=spreads if any(spreads) else None, color="#0072b2", label="student")
-    axes.bar_label(bars, [f"{value:.1f}" for value in students], padding=4)
+    axes.barh(places, students, xerr=spreads if any(spreads) else None, color="#0072b2", label="student")
+    for place, value in zip(places, students, strict=True):
+        axes.annotate(f"{value:.1f}", (0, place), (4, 0), textcoords="offset points", va="center", color="white")
     axes.plot([100 * row["teacher"] for row in done], places, "D", color="#d55e00", label="its teacher")
     axes.axvline(10, color="#767676", linewidth=1, linestyle=":", label="guessing")
     axes.set_yticks(places, [row["title"] for row in done])
     axes.invert_yaxis()
     axes.set(xlim=(0, 100), xlabel=f"accuracy on {setting.data} test, %")
-    axes.legend(loc="lower right", frameon=False)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     with files.replacing(path) as stream:
         figure.savefig(stream, format="svg", metadata={"Date": None})

@@ -95,6 +95,16 @@ class Softened(NamedTuple):
         return [float(probabilities[place]) for place in self.shown]
 
 
+def taught_at(facts: Facts) -> str:
+    """The temperature of the run's objective; that of the default one where it has none, or one off the slider."""
+    objective = facts.recipe.get("objective") or {}
+    for term in (objective, *objective.get("terms", ())):
+        temperature = term.get("temperature")
+        if isinstance(temperature, (int, float)) and 1 <= temperature <= TEMPERATURES[-1]:
+            return f"{temperature:g}"
+    return "4"
+
+
 def gallery(facts: Facts) -> Gallery | str:
     """The first seed's student against the teacher, on the test set; or why that cannot be shown."""
     role = facts.student

@@ -85,6 +85,7 @@ def _said(facts: Facts) -> dict[str, Any]:
         "metrics": summary.metrics(facts),
         "gallery": examples.gallery(facts),
         "temperatures": examples.TEMPERATURES,
+        "taught_at": examples.taught_at(facts),
         "typed": repeating.typed(facts),
         "protocol": repeating.protocol(facts),
         "columns": columns,

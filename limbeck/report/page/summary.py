@@ -66,7 +66,8 @@ def verdict(facts: Facts) -> Verdict:
         return Verdict("What the teacher was worth was not measured.", f"In this run {why}.")
     giver = "The teacher" if "teacher" in facts.roles else "The objective"
     points = NBSP.join(filter(None, (signed(100 * gain["mean"]), interval(gain))))
-    claim = f"{giver} was worth {points} points of accuracy on {pictures(judged)}."
+    claim = f"{giver} was worth {points} points of accuracy on {pictures(judged)}"
+    claim += "." if told_from_zero(gain) else ", which cannot be told from 0."
     seeds, sample = gain["n"], gain.get("sample_ci95")
     if gain["ci95"] is None:
         doubt = "One seed: another may say otherwise."
@@ -74,8 +75,6 @@ def verdict(facts: Facts) -> Verdict:
         doubt = f"A 95{NBSP}% interval over {plural(seeds, 'seed')}, paired."
     if sample is not None:
         doubt += f" That the test pictures are a sample adds ±{NBSP}{100 * sample:.2f} of its own."
-    if not told_from_zero(gain):
-        doubt += " This cannot be told from 0."
     if "/" in judged:
         doubt += " No test set could be measured; these are held-out pictures."
     return Verdict(claim, doubt)
