@@ -101,8 +101,8 @@ def read_labels(path: Path) -> tuple[tuple[str, ...], Fit]:
     said = {entry.key: entry.value for entry in model.metadata_props}
     if _LABELS not in said:
         raise LimbeckError(f"{path} does not name its classes: it was not written by limbeck. Give a file that was.")
-    fit = said.get(_FIT)
-    return tuple(json.loads(said[_LABELS])), fit if fit in get_args(Fit) else "crop"
+    fit: Fit = next((each for each in get_args(Fit) if each == said.get(_FIT)), "crop")
+    return tuple(json.loads(said[_LABELS])), fit
 
 
 class Session(nn.Module):
