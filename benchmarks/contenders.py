@@ -27,7 +27,7 @@ from limbeck import data, models, recipes
 from limbeck.console import Console
 from limbeck.data.views import make_views
 from limbeck.models.model import Model
-from limbeck.teachers import LiveTeacher, StoredLogits
+from limbeck.teachers import Answers, LiveTeacher, StoredLogits
 from limbeck.training import Device, Job, choose, fit
 from limbeck.training.loop import LabelsViews
 
@@ -180,7 +180,7 @@ def limbeck(
     )
     with tempfile.TemporaryDirectory() as scratch:
         live = LiveTeacher(asked, engine)
-        stored = StoredLogits(live, Path(scratch, "logits"), len(pictures))
+        stored = StoredLogits(live, Answers(Path(scratch, "answers"), {}, (len(pictures), len(pictures.classes))))
         labellers: dict[Labeller, LabelsViews | None] = {"live": live, "stored": stored, "none": None}
         job = Job(
             network=student,

@@ -21,7 +21,7 @@ from limbeck.evaluation.calibration import nll
 from limbeck.evaluation.metrics import accuracy
 from limbeck.models.folding import folded
 from limbeck.objectives import KD, Known, Objective
-from limbeck.teachers import Labelling, Live, Stored
+from limbeck.teachers import Assignment, Labelling, Live, Stored
 from limbeck.training import Device, Engine, Job, Train, choose, fit
 
 
@@ -109,6 +109,7 @@ def prepared(
     view_seed: int | None = None,
     labelling: Labelling | None = None,
     answers: Path | None = None,
+    console: Console | None = None,
     evaluate: Callable[[nn.Module], dict[str, float]] = lambda network: {},
     another: Callable[[], nn.Module] | None = None,
 ) -> Job:
@@ -119,20 +120,25 @@ def prepared(
         view_seed: by default ``seed``.
         labelling: how the teacher is asked; by default live where features are needed, pictures are mixed or answers
             are not kept.
-        answers: where the teacher's answers may be kept, for this training and others on the same views.
+        answers: where the teacher's answers may be kept, for this training and others.
+        console: where progress goes before the training.
         another: makes a network like the student with fresh weights; by default each layer's ``reset_parameters`` does.
 
     Raises:
-        LimbeckError: the objective does not fit the networks.
+        LimbeckError: the objective does not fit the networks, or how the teacher is asked.
     """
+    view_seed = seed if view_seed is None else view_seed
     with streams.seeded(seed, "objective"):
         known = introduced(student, teacher, objective, pictures, train, engine, another)
         module = engine.place(objective.build(known))
     ours, theirs = objective.taps(known)
-    asked = labelling or (Live() if theirs or views.mix or answers is None else Stored())
+    how = labelling or (Live() if theirs or views.mix or answers is None else Stored())
     labels_views = None
     if teacher is not None:
-        labels_views = asked.build(teacher, engine, answers or folder / "logits", len(pictures), theirs)
+        place, said = answers or folder / "answers", console or Console(quiet=True)
+        asked = Assignment(teacher, engine, pictures, views, view_seed, place, said, theirs)
+        how.check(asked)
+        labels_views = how.build(asked)
     return Job(
         network=known.student_network,
         objective=module,
@@ -143,7 +149,7 @@ def prepared(
         train=train,
         engine=engine,
         seed=seed,
-        view_seed=seed if view_seed is None else view_seed,
+        view_seed=view_seed,
         folder=folder,
         identity=identity,
         evaluate=evaluate,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from limbeck.recipes.catalogue import find
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
 from limbeck.rehearsal import rehearse
 from limbeck.runs import RunFolder, folder_of, open_run
+from limbeck.teachers import Assignment
 from limbeck.trackers import Tracking, following, refuse_absent
 from limbeck.training import Engine, choose, fit
 from limbeck.training.memory import Peak, enough_memory
@@ -162,7 +162,7 @@ class Experiment:
             networks[role, seed] = self.stage(role, seed, how, networks.get(("teacher", None)))
         tests = recipe.data.test_sets()
         results, details = judging.conclude(recipe, folder, networks, self.held_out, tests, self.engine, self.console)
-        shutil.rmtree(folder.teacher / "logits", ignore_errors=True)
+        folder.forget_answers()
         files.write_json(folder.details, details, indent=None)
         files.write_json(folder.results, results)  # last: a run with results is never taken up again
         return results
@@ -229,11 +229,10 @@ class Experiment:
             elif isinstance(how, Teachers):
                 made = self.together(how, folder, title, seed)
             else:
-                home = self.folder.teacher
                 if teacher is None and how.teacher is not None:
                     home = self.folder.above(folder, how.teacher, seed)
                     teacher = self.network(how.teacher, home, f"teacher of {title}", seed)
-                made = self.trained(how, folder, title, seed, teacher, self.folder.answers(home, how))
+                made = self.trained(how, folder, title, seed, teacher)
             model = described(made)
             assert model is not None
             side, data_set = self.pictures.image_shape[0], self.recipe.data
@@ -242,7 +241,6 @@ class Experiment:
         if self.tracking:
             self.tracking.trained(folder)
         (folder / "checkpoint.pt").unlink(missing_ok=True)
-        shutil.rmtree(folder / "teacher" / "logits", ignore_errors=True)
         network = self.engine.place(self.loaded(weights))
         self.folder.check(weights)
         return network
@@ -262,13 +260,13 @@ class Experiment:
         trained.refuse_other_classes(weights, saved.classes, self.pictures)
         return saved.network
 
-    def trained(
-        self, how: Training, folder: Path, title: str, seed: int, teacher: nn.Module | None, answers: Path
-    ) -> nn.Module:
-        """Trains one network, continuing from its checkpoint if there is one.
+    def assignment(self, how: Training, teacher: nn.Module, taps: tuple[str, ...] = ()) -> Assignment:
+        """What the teacher of a training is to label."""
+        view_seed, answers = self.recipe.protocol.view_seed, self.folder.answers
+        return Assignment(teacher, self.engine, self.pictures, how.views, view_seed, answers, self.console, taps)
 
-        ``answers`` is where the teacher's may be kept, for this training and others on the same views.
-        """
+    def trained(self, how: Training, folder: Path, title: str, seed: int, teacher: nn.Module | None) -> nn.Module:
+        """Trains one network, continuing from its checkpoint if there is one."""
         label = f"{title} ({how.student.title()})"
         with own.blamed(self.recipe), enough_memory(label, how.train):
             peak = Peak(self.engine.device)
@@ -288,7 +286,8 @@ class Experiment:
                 folder=files.make_folder(folder),
                 identity=self.folder.identity(self.recipe, how, title),
                 labelling=self.recipe.logits,
-                answers=answers,
+                answers=self.folder.answers,
+                console=self.console,
                 evaluate=lambda network: {**peak.figures(), **figures(network, self.held_out, self.engine)},
                 another=lambda: self.fresh(how.student),
             )

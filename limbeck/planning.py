@@ -16,15 +16,20 @@ from limbeck.console import Console, FittingTable, duration, size
 from limbeck.evaluation import predict
 from limbeck.evaluation.corruptions import KINDS_AND_SEVERITIES, corrupted_set
 from limbeck.experiment import Experiment
+from limbeck.models.composed import described
 from limbeck.models.ensemble import Ensemble
 from limbeck.models.sources import Source
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
 from limbeck.runs import RunFolder
+from limbeck.teachers import Kept, Stored, Table
+from limbeck.teachers.labelling import HALF
 from limbeck.training import choose
 
 _ENOUGH_SECONDS = 0.5
 _HARMLESS_RATE = 1e-6
 _CORRUPTED = 500  # pictures to be timed with
+Speed = tuple[float, float]
+"""Pictures a second once warm, and the seconds of the warm-up."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,8 @@ class _Planner:
         self.recipe, self.folder = recipe, folder
         self.stages: list[Stage] = []
         self.experiment = Experiment(recipe, RunFolder(folder), choose(recipe.device), console)
+        if isinstance(recipe.logits, Kept):  # as answers are kept, but in the folder that is thrown away
+            self.experiment.recipe = recipe.with_(logits=Stored())
         self.pictures, self.held_out = self.experiment.pictures, self.experiment.held_out
         self.experiment.held_out = self.held_out.subset(torch.arange(0))  # its time is measured apart
         names = recipe.data.test_sets()
@@ -127,10 +134,9 @@ class _Planner:
         """Adds one kind of training, done for so many seeds, and its evaluations; returns a network of that kind."""
         network, first, later = self.measured(how, title, teacher)
         name, pictures, epochs = how.student.title(), len(self.pictures), how.train.epochs
-        if later:
-            self.stages.append(Stage(f"{title}, teacher asked", name, pictures, epochs, 1, *first))
-            if seeds > 1:
-                self.stages.append(Stage(f"{title}, answers stored", name, pictures, epochs, seeds - 1, *later))
+        labelling = self.recipe.logits or Stored()
+        if later and teacher is not None and isinstance(labelling, Kept):
+            self.taught(how, title, teacher, seeds, labelling, first, later)
         else:
             self.stages.append(Stage(title, name, pictures, epochs, seeds, *first))
         judged = len(self.held_out) * epochs + judged_on
@@ -140,13 +146,34 @@ class _Planner:
             self.stages.append(Stage(f"{title}, corrupted pictures", name, self.corrupted, 1, 1, speed))
         classes = len(self.pictures.classes)
         weights = _bytes(network)
-        tables = epochs * pictures * 2 * classes if later else 0
-        self.kept += seeds * (weights + judged_on * (4 * classes + 8)) + tables
+        self.kept += seeds * (weights + judged_on * (4 * classes + 8))
         return network
 
-    def measured(
-        self, how: Training, title: str, teacher: nn.Module | None
-    ) -> tuple[nn.Module, tuple[float, float], tuple[float, float] | None]:
+    def taught(
+        self, how: Training, title: str, teacher: nn.Module, seeds: int, labelling: Kept, first: Speed, later: Speed
+    ) -> None:
+        """Adds a training with a teacher whose answers are kept: those that are there are not asked for again."""
+        name, pictures, tables = how.student.title(), len(self.pictures), labelling.tables(how.views, how.train.epochs)
+        there = 0
+        if labelling.folder is not None:
+            there = sum(map(labelling.answers(self.experiment.assignment(how, teacher)).has, tables))
+        missing = len(tables) - there
+        self.kept += missing * pictures * len(self.pictures.classes) * HALF
+        if isinstance(labelling, Table):
+            if missing:
+                model, speed = described(teacher), self.evaluation_speed(teacher)
+                asked = f"{title}, teacher asked beforehand"
+                self.stages.append(Stage(asked, model.title() if model else "", pictures, missing, 1, speed))
+        else:
+            if missing:
+                self.stages.append(Stage(f"{title}, teacher asked", name, pictures, missing, 1, *first))
+            if missing and there:
+                self.stages.append(Stage(f"{title}, answers there", name, pictures, there, 1, *later))
+            seeds -= missing > 0
+        if seeds:
+            self.stages.append(Stage(f"{title}, answers stored", name, pictures, how.train.epochs, seeds, *later))
+
+    def measured(self, how: Training, title: str, teacher: nn.Module | None) -> tuple[nn.Module, Speed, Speed | None]:
         """Trains two short epochs, on more pictures where they were over too soon to be timed.
 
         Where the teacher's answers were kept, it does so once more.
@@ -161,13 +188,14 @@ class _Planner:
             count = min(len(self.pictures), batches * train.batch_size)
             self.experiment.pictures = self.pictures.subset(torch.arange(count))
             with tempfile.TemporaryDirectory(dir=self.folder) as place:
-                first, answers, seconds = Path(place) / "first", Path(place) / "logits", []
-                network = self.experiment.trained(brief, first, title, 0, teacher, answers)
+                first, seconds = Path(place) / "first", []
+                network = self.experiment.trained(brief, first, title, 0, teacher)
                 seconds.append(_epoch_seconds(first))
                 self.largest_checkpoint = max(self.largest_checkpoint, (first / "checkpoint.pt").stat().st_size)
-                if answers.exists():
-                    self.experiment.trained(brief, Path(place) / "later", title, 0, teacher, answers)
+                if self.experiment.folder.answers.exists():
+                    self.experiment.trained(brief, Path(place) / "later", title, 0, teacher)
                     seconds.append(_epoch_seconds(Path(place) / "later"))
+                    self.experiment.folder.forget_answers()
             if count == len(self.pictures) or seconds[-1][1] > _ENOUGH_SECONDS:
                 break
             batches *= 4

@@ -94,7 +94,10 @@ def _rehearse(experiment: Experiment, how: Training) -> None:
         mixed = Mixed(labels[mixture.partner], now + mixture.share) if mixture else None
         batch = Batch(index, images, labels, step=now, epoch=now, progress=now, mixed=mixed)
         with torch.no_grad(), engine.precision():
-            listening = zip(networks, how.objective.taps(known), strict=False)
+            taps = how.objective.taps(known)
+            if known.teacher_network is not None and experiment.recipe.logits:
+                experiment.recipe.logits.check(experiment.assignment(how, known.teacher_network, taps[1]))
+            listening = zip(networks, taps, strict=False)
             said = [tapped(network, taps, images) for network, taps in listening]
     objectives.rehearse(how.objective, known, said[0], said[1] if len(said) > 1 else None, batch, engine.place)
 

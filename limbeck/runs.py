@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -29,8 +30,8 @@ from limbeck.training import Engine
 
 # What a run writes, in the order in which --fresh removes it: what is left when that is cut short is a run still.
 _CONTENTS = (
-    *("results.json", "details.json", "report.html", "report", "export", "evaluations.jsonl", "teacher", "seed*"),
-    *("trackers.json", "tensorboard", "wandb"),
+    *("results.json", "details.json", "report.html", "report", "export", "evaluations.jsonl"),
+    *("answers", "teacher", "seed*", "trackers.json", "tensorboard", "wandb"),
     *("SHA256SUMS", "environment.json", "pictures.json", "recipe.json"),
 )
 _PACKAGES = ("limbeck", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
@@ -84,9 +85,14 @@ class RunFolder:
         """What tells the checkpoint of a training from another's in the same place."""
         return f"recipe {recipe.digest()}, {title}"
 
-    def answers(self, teacher: Path, how: Training) -> Path:
-        """Where the answers of the teacher in that folder may be kept for a training, and for others on its views."""
-        return teacher / "logits"
+    @property
+    def answers(self) -> Path:
+        """Where teachers' answers are kept until nobody needs them any more."""
+        return self.path / "answers"
+
+    def forget_answers(self) -> None:
+        """Removes them."""
+        shutil.rmtree(self.answers, ignore_errors=True)
 
     def read_results(self) -> dict[str, Any]:
         """The content of results.json.

@@ -12,9 +12,11 @@ import pytest
 from limbeck import options, sweeps
 from limbeck.cli import main
 from limbeck.recipes import CATALOGUE, Recipe, find
+from limbeck.teachers import Kept
 
 ROOT = Path(__file__).parents[1]
 NETWORKS = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+TEACHERS = (ROOT / "docs" / "teachers.md").read_text(encoding="utf-8")
 METHODS = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+) ?(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BLOCKS = [(language, kind, code) for language, kind, code in BLOCK.findall(METHODS)]
@@ -43,6 +45,19 @@ def test_the_commands_are_understood() -> None:
         elif "--help" not in words:
             recipe, _ = options.parse(find("digits"), words[3:], "limbeck run digits")
             assert recipe != find("digits")
+
+
+def test_the_commands_that_keep_answers_are_understood() -> None:
+    lines = [line for _, _, code in BLOCK.findall(TEACHERS) for line in code.splitlines()]
+    assert len(lines) == 4
+    for line in lines:
+        words = shlex.split(line)
+        one = words[1] == "run"
+        recipe = (
+            options.parse(find("digits"), words[3:], "")[0] if one else sweeps.parse(words[2:], "")[0].trials[0].recipe
+        )
+        assert isinstance(recipe.logits, Kept)
+        assert recipe.logits.folder == Path("answers")
 
 
 def test_the_sweep_from_python_runs(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:

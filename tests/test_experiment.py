@@ -116,7 +116,7 @@ def test_what_a_run_leaves_behind(tiny: Recipe) -> None:
     own = ["SHA256SUMS", "details.json", "environment.json", "evaluations.jsonl", "lock", "recipe.json", "results.json"]
     expected = sorted([*own, *(f"{role}/{name}" for role in roles for name in network)])
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == expected
-    assert not (folder / "teacher" / "logits").exists()
+    assert not (folder / "answers").exists()
     assert json.loads((folder / "recipe.json").read_text()) == tiny.model_dump(mode="json")
     sums = [line.split("  ") for line in (folder / "SHA256SUMS").read_text().splitlines()]
     assert {name: digest for digest, name in sums} == digests(folder)
@@ -219,7 +219,7 @@ def test_a_teacher_may_have_been_taught_itself(tiny: Recipe, jobs: list[tuple[Jo
         *("teacher/teacher", "teacher", "seed0/alone", "seed0/distilled")
     ]
     assert [job.teacher is not None for job, _ in jobs] == [False, True, False, True]
-    assert not list(result.folder.rglob("logits"))
+    assert not list(result.folder.rglob("answers"))
 
 
 def test_a_teacher_that_knows_other_classes_is_refused(tiny: Recipe, few: str) -> None:

@@ -54,7 +54,7 @@ def rows(path: Path) -> list[dict[str, object]]:
 def whole(folder: Path, networks: int = 5) -> bool:
     """Whether the weights and metrics of every network are there, and nothing else is left lying about."""
     epochs = [[row["epoch"] for row in rows(path)] for path in sorted(folder.rglob("metrics.jsonl"))]
-    left = [*folder.rglob("checkpoint.pt"), *folder.rglob("logits"), *folder.rglob(".*.part")]
+    left = [*folder.rglob("checkpoint.pt"), *folder.rglob("answers"), *folder.rglob(".*.part")]
     return len(digests(folder)) == networks and epochs == [[1, 2, 3]] * networks and left == []
 
 

@@ -34,11 +34,13 @@ class Dataset:
 
     Attributes:
         digests: uint8 (N, 32), the SHA-256 of each picture's file, where it was read from one; on the CPU.
+        fit: of pictures of one's own, how each was brought to the size of all.
         source: of pictures of one's own, what stands for all their files, those of other splits included.
         notes: what a reader of results has to know of the pictures.
     """
 
     digests: Tensor | None = None
+    fit = ""
     source = ""
     notes: tuple[str, ...] = ()
 
@@ -87,9 +89,9 @@ class Dataset:
     def fingerprint(self) -> str:
         """The SHA-256 of shape, pixels, labels and classes, in hexadecimal: equal exactly where the data are equal.
 
-        The digests of their files stand for pixels that were read from such.
+        The digests of their files, and how they were brought to their size, stand for pixels that were read from such.
         """
-        state = hashlib.sha256(repr(((len(self), *self.image_shape), self.classes)).encode())
+        state = hashlib.sha256(repr(((len(self), *self.image_shape), self.classes)).encode() + self.fit.encode())
         state.update((self.images.cpu() if self.digests is None else self.digests).numpy().data)
         state.update(self.labels.cpu().numpy().astype("<i8").data)
         return state.hexdigest()
@@ -114,7 +116,7 @@ class Dataset:
     def _like(self, images: Tensor, labels: Tensor) -> Self:
         """Other pictures of the same data set."""
         made = type(self)(self.name, self.classes, images, labels)
-        made.source, made.notes = self.source, self.notes
+        made.fit, made.source, made.notes = self.fit, self.source, self.notes
         return made
 
     def statistics(self) -> tuple[Triple, Triple]:

@@ -145,7 +145,7 @@ def make_views(images_NHWC: Tensor, index: Tensor, views: Views, view_seed: int,
     """
     if views.resized_crop is not None:
         images_NHWC = _resized_crop(images_NHWC, index, views.resized_crop, view_seed, epoch)
-    images_NHWC = _crop_and_flip(images_NHWC, index, views, view_seed, epoch)
+    images_NHWC = make_variants(images_NHWC, drawn_variants(index, views, view_seed, epoch), views)
     if views.policy is not None:
         images_NHWC = _augmented(images_NHWC, index, views.policy, view_seed, epoch)
     if views.cutout:
@@ -194,8 +194,35 @@ def _resized_crop(
     return enlarged
 
 
-def _crop_and_flip(images_NHWC: Tensor, index: Tensor, views: Views, view_seed: int, epoch: int) -> Tensor:
-    """Crop and flip as one gather of whole pixels, whose result is contiguous NHWC, that is, channels_last."""
+def variants(views: Views) -> int | None:
+    """How many views of a picture there are, where they are only cropped and flipped; None where others are made."""
+    if views.resized_crop or views.policy or views.cutout or views.mix:
+        return None
+    return (2 * views.crop + 1) ** 2 * (1 + views.flip)
+
+
+def drawn_variants(index: Tensor, views: Views, view_seed: int, epoch: int) -> Tensor:
+    """Which crop and flip each picture is shown in, in an epoch.
+
+    Args:
+        index, views, view_seed, epoch: as of `make_views`.
+
+    Returns:
+        (B,) int64: row and column of the crop, and whether it is flipped, as one number from 0; of views that are only
+        cropped and flipped, below `variants`.
+    """
+    number, places = torch.zeros_like(index), 2 * views.crop + 1
+    if views.crop:
+        for purpose in ("crop row", "crop column"):
+            number = number * places + random_integers((view_seed, epoch, purpose), index, places)
+    return 2 * number + random_integers((view_seed, epoch, "flip"), index, 2) if views.flip else number
+
+
+def make_variants(images_NHWC: Tensor, number: Tensor, views: Views) -> Tensor:
+    """The crops and flips of these numbers, as `drawn_variants` has them; (B, H, W, 3), both on one device.
+
+    One gather of whole pixels, whose result is contiguous NHWC, that is, channels_last.
+    """
     if not (views.crop or views.flip):
         return images_NHWC
     count, height, width, channels = images_NHWC.shape
@@ -203,12 +230,12 @@ def _crop_and_flip(images_NHWC: Tensor, index: Tensor, views: Views, view_seed: 
     rows = torch.arange(height, device=device).expand(count, height)
     columns = torch.arange(width, device=device).expand(count, width)
     if views.flip:
-        flipped = random_integers((view_seed, epoch, "flip"), index, 2).bool()
-        columns = torch.where(flipped[:, None], width - 1 - columns, columns)
+        columns = torch.where((number % 2 == 1)[:, None], width - 1 - columns, columns)
+        number = number // 2
     if pad:
         images_NHWC = _padded(images_NHWC, pad, views.padding)
-        rows = rows + random_integers((view_seed, epoch, "crop row"), index, 2 * pad + 1)[:, None]
-        columns = columns + random_integers((view_seed, epoch, "crop column"), index, 2 * pad + 1)[:, None]
+        rows = rows + (number // (2 * pad + 1))[:, None]
+        columns = columns + (number % (2 * pad + 1))[:, None]
     tall, wide = images_NHWC.shape[1:3]
     start = torch.arange(count, device=device) * (tall * wide)
     pixel = (start[:, None] + rows * wide)[:, :, None] + columns[:, None, :]

@@ -41,6 +41,11 @@ def code_of(name: str) -> Path | None:
     return Path(name) if is_program(name) else Path(name.rpartition(":")[0])
 
 
+def of_file(name: str, file: str) -> str:
+    """The name of a network of code, with another file in the place of its own."""
+    return file if is_program(name) else f"{file}:{name.rpartition(':')[2]}"
+
+
 def short(name: str) -> str:
     """What tables call it."""
     return name if code_of(name) is None else Path(name).name

@@ -18,7 +18,7 @@ from limbeck import files, own
 from limbeck.errors import LimbeckError
 from limbeck.models import composed, libraries
 from limbeck.models.composed import AnyModel, notes_of
-from limbeck.models.names import code_of
+from limbeck.models.names import code_of, of_file
 
 
 class Saved(NamedTuple):
@@ -63,7 +63,7 @@ def save_network(
     """
     fields = model.model_dump(mode="json")
     code = {str(path): own.stamp(path) for path in own.named(model)}
-    versions = {library: text for name in _names(fields) for library, text in libraries.version(name).items()}
+    versions = {library: text for name in names_in(fields) for library, text in libraries.version(name).items()}
     more = {"code": json.dumps(code), "libraries": json.dumps(versions), "notes": "\n".join(notes_of(network))}
     more |= {"data": data or "", "side": "" if side is None else str(side), "reading": reading or ""}
     metadata = {"model": model.model_dump_json(), "classes": "\n".join(classes)}
@@ -99,7 +99,7 @@ def load_network(path: Path, code: Iterable[Path] = ()) -> Saved:
         fields, stamps = json.loads(metadata["model"]), json.loads(metadata.get("code", "{}"))
     except ValueError as error:
         raise _unfit(path, error, {}) from error
-    fields = _placed(fields, _allowed(path, stamps, code, list(_names(fields))))
+    fields = placed(fields, _allowed(path, stamps, code, list(names_in(fields))))
     try:
         model = composed.read(fields)
         network = model.build(len(classes), ([0.0] * channels, [1.0] * channels))
@@ -120,24 +120,24 @@ def _unfit(path: Path, error: Exception, versions: Mapping[str, str]) -> Limbeck
     )
 
 
-def _names(fields: Any) -> Iterator[str]:
+def names_in(fields: Any) -> Iterator[str]:
     """The names of all networks in a description."""
     if isinstance(fields, dict):
         name = fields.get("name")
         yield from [name] if isinstance(name, str) else []
         fields = list(fields.values())
     for inner in fields if isinstance(fields, list) else ():
-        yield from _names(inner)
+        yield from names_in(inner)
 
 
-def _placed(fields: Any, places: Mapping[str, str]) -> Any:
+def placed(fields: Any, places: Mapping[str, str]) -> Any:
     """A description with other names of networks, and without where weights came from: they are in the file."""
     if isinstance(fields, list):
-        return [_placed(inner, places) for inner in fields]
+        return [placed(inner, places) for inner in fields]
     if not isinstance(fields, dict):
         return fields
     return {
-        key: places.get(value, value) if key == "name" else _placed(value, places)
+        key: places.get(value, value) if key == "name" else placed(value, places)
         for key, value in fields.items()
         if key not in ("weights", "pretrained")
     }
@@ -157,7 +157,7 @@ def _allowed(path: Path, stamps: Any, code: Iterable[Path], names: Iterable[str]
         stamp = stamps.get(str(file)) if isinstance(stamps, dict) else None
         if stamp not in given:
             raise LimbeckError(_not_allowed(path, name, file, stamp, list(given.values())))
-        places[name] = str(given[stamp]) + name.removeprefix(str(file))
+        places[name] = of_file(name, str(given[stamp]))
     return places
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import torch.nn.functional as F
@@ -13,7 +12,7 @@ from limbeck.data.views import AutoAugment, Views
 from limbeck.models.model import Model
 from limbeck.objectives import Batch, Outputs, Taught
 from limbeck.recipes.recipe import Data, Protocol, Recipe, Training
-from limbeck.teachers import Labelling, LiveTeacher
+from limbeck.teachers import Assignment, Labelling, LiveTeacher
 from limbeck.training import SGD, Device, Engine, Schedule, Train
 from limbeck.training.loop import LabelsViews
 
@@ -43,10 +42,8 @@ class InTrainMode(Labelling):
 
     name: Literal["in_train_mode"] = "in_train_mode"
 
-    def build(
-        self, network: nn.Module, engine: Engine, folder: Path, pictures: int, taps: tuple[str, ...] = ()
-    ) -> LabelsViews:
-        return _TrainModeTeacher(network, engine)
+    def build(self, asked: Assignment) -> LabelsViews:
+        return _TrainModeTeacher(asked.network, asked.engine)
 
 
 class _TrainModeTeacher:

@@ -21,7 +21,7 @@ from limbeck.objectives import AnyObjective, CrossEntropy, Objective
 from limbeck.recipes.data import Data
 from limbeck.recipes.protocol import Protocol
 from limbeck.spec import Spec
-from limbeck.teachers import AnyLabelling, Stored
+from limbeck.teachers import AnyLabelling
 from limbeck.training import Device, Train
 
 _CHANNELS = 3  # of every data set's pictures
@@ -151,8 +151,9 @@ class Recipe(Training):
     )
     logits: AnyLabelling | None = Field(
         None,
-        description="stored: the teacher's answers are kept for all seeds; live: it is asked anew; none: stored, "
-        "but live where the objective needs features or pictures are mixed.",
+        description="stored: the teacher's answers are kept for all seeds; table: so are those to every crop and flip, "
+        "asked beforehand; live: it is asked anew; none: stored, but live where the objective needs features or "
+        "pictures are mixed.",
     )
     protocol: Protocol = Protocol()
     device: Device = Device()
@@ -164,14 +165,11 @@ class Recipe(Training):
         return self
 
     @model_validator(mode="after")
-    def _mixed_pictures_are_asked_about_anew(self) -> Recipe:
+    def _views_can_be_labelled(self) -> Recipe:
         for above, how in self.chain():
-            mix = how.views.mix if isinstance(how, Training) and how.teacher else None
-            if mix and isinstance(self.logits, Stored):
-                raise ValueError(
-                    f"logits = 'stored' keeps one answer a view, but {above}views.mix = {mix.name!r} makes other "
-                    "pictures of them for every seed; choose live"
-                )
+            views = how.views if isinstance(how, Training) and how.teacher else None
+            if self.logits and views and (why := self.logits.unsuited(views, above)):
+                raise ValueError(why)
         return self
 
     @model_validator(mode="after")

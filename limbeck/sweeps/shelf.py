@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,10 @@ from limbeck.recipes.recipe import Teacher, chain
 from limbeck.runs import RunFolder
 from limbeck.sweeps.axes import Plan
 
-_CONTENTS = ("results.json", "table.md", "trainings", "SHA256SUMS", "environment.json", "pictures.json", "sweep.json")
+_CONTENTS = (
+    *("results.json", "table.md", "answers", "trainings"),
+    *("SHA256SUMS", "environment.json", "pictures.json", "sweep.json"),
+)
 _KEYS = {"recipe": dict, "axes": dict, "trials": list, "digest": str}
 MARKER = "sweep.json"
 
@@ -46,9 +48,6 @@ class Shelf(RunFolder):
 
     def identity(self, recipe: Recipe, how: Training, title: str) -> str:
         return f"training {self._digest(how)}"  # whichever trial began it
-
-    def answers(self, teacher: Path, how: Training) -> Path:
-        return teacher / f"answers-{_digest(how.views.model_dump(mode='json'), how.views)}"
 
     def trainings(self) -> dict[str, str]:
         """The digest of each role's training; roles that there are not are left out."""
@@ -98,12 +97,6 @@ def open_sweep(plan: Plan, out: Path | None = None, fresh: bool = False) -> Iter
         if not file.exists():
             files.write_json(file, content)
         yield RunFolder(path)
-
-
-def forget_answers(path: Path) -> None:
-    """Removes the teachers' stored answers, which only trainings to come would read."""
-    for answers in path.glob("trainings/*/seed*/answers-*"):
-        shutil.rmtree(answers, ignore_errors=True)
 
 
 def _described(plan: Plan) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from limbeck.recipes import CATALOGUE, Recipe
 from limbeck.report import all_failed, sweep_markdown
 from limbeck.sweeps.axes import Plan, Trial, planned
 from limbeck.sweeps.settings import SweepOptions, given
-from limbeck.sweeps.shelf import MARKER, Shelf, folder_of, forget_answers, open_sweep
+from limbeck.sweeps.shelf import MARKER, Shelf, folder_of, open_sweep
 from limbeck.sweeps.work import Work
 
 _KEYS = {"schema": int, "status": str, "trials": list, "trained": dict, "axes": list, "seeds": list}
@@ -104,7 +104,7 @@ def carry_out(plan: Plan, out: Path | None, fresh: bool, console: Console) -> Sw
             from limbeck.sweeps.search import search
 
             search(plan, work)
-        forget_answers(path)
+        folder.forget_answers()
         results = work.results("complete")
         files.write_bytes(path / "table.md", sweep_markdown(results).encode())
         files.write_json(folder.results, results)  # last: a complete sweep is never taken up again

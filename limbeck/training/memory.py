@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import platform
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from limbeck.training.optim import Train
 
 _OUT_OF_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED", re.IGNORECASE)
 _PROCESS = Path("/proc/self")
+_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _RESET_PEAK = "5"  # as proc(5) has it
 
 
@@ -70,6 +72,16 @@ def enough_memory(doing: str, train: Train) -> Iterator[None]:
             short="out of memory",
             lasting=False,
         ) from error
+
+
+def capacity(device: torch.device) -> int:
+    """The memory of a device, in bytes; of the CPU, what the machine or the container has."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # no limit, or none that can be read
+        return min(whole, int(_LIMIT.read_text(encoding="ascii")))
+    return whole
 
 
 def _resident(name: str) -> int:

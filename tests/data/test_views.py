@@ -15,7 +15,18 @@ from scipy import stats
 from torch import Tensor
 from torchvision.transforms import v2
 
-from limbeck.data.views import AutoAugment, RandAugment, TrivialAugment, Views, make_views, random_integers
+from limbeck.data.mixing import Mixup
+from limbeck.data.views import (
+    AutoAugment,
+    RandAugment,
+    TrivialAugment,
+    Views,
+    drawn_variants,
+    make_variants,
+    make_views,
+    random_integers,
+    variants,
+)
 from limbeck.errors import LimbeckError
 from limbeck.spec import Spec
 from limbeck.streams import derive
@@ -287,6 +298,39 @@ class TestPolicies:
             return float((made.float() - IMAGES.float()).abs().mean())
 
         assert distance(30) > 1.5 * distance(0)
+
+
+class TestVariants:
+    @pytest.mark.parametrize(
+        ("views", "count"),
+        [
+            (Views(), 162),
+            (Views(crop=1, padding="reflect"), 18),
+            (Views(crop=2, flip=False), 25),
+            (Views(crop=0), 2),
+            (Views(crop=0, flip=False), 1),
+        ],
+    )
+    def test_they_are_all_the_crops_and_flips(self, views: Views, count: int) -> None:
+        assert variants(views) == count
+        image, pad = IMAGES[0].numpy(), views.crop
+        how = {"zeros": "constant", "reflect": "reflect"}[views.padding]
+        padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode=how)  # type: ignore[call-overload]
+        made = make_variants(IMAGES[:1].expand(count, -1, -1, -1), torch.arange(count), views).numpy()
+        places = itertools.product(range(2 * pad + 1), range(2 * pad + 1), range(1 + views.flip))
+        for number, (row, column, flip) in enumerate(places):
+            cropped = padded[row : row + image.shape[0], column : column + image.shape[1]]
+            np.testing.assert_array_equal(made[number], cropped[:, ::-1] if flip else cropped)
+        drawn = drawn_variants(torch.arange(20 * count), views, view_seed=1, epoch=3)
+        assert sorted(set(drawn.tolist())) == list(range(count))
+
+    @pytest.mark.parametrize(
+        "views",
+        [Views(cutout=3), Views(policy=RandAugment()), Views(resized_crop=(0.5, 1)), Views(mix=Mixup())],
+        ids=["cutout", "policy", "resized crop", "mix"],
+    )
+    def test_others_cannot_be_counted(self, views: Views) -> None:
+        assert variants(views) is None
 
 
 class TestRandomIntegers:

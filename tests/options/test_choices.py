@@ -149,7 +149,10 @@ def test_a_teacher_that_is_not_trained_has_no_options(run_folder: Path, teacher:
             "--teacher alexnet",
             "--teacher alexnet: unknown teacher 'alexnet'. Known: FILE.safetensors, none, timm/NAME.",
         ),
-        ("--logits cached", "--logits cached: unknown logits 'cached'. Known: in_train_mode, live, none, stored."),
+        (
+            "--logits cached",
+            "--logits cached: unknown logits 'cached'. Known: in_train_mode, live, none, stored, table.",
+        ),
         *(
             (words, "--train.optimizer needs a name. Known: adamw, sgd. Type --train.optimizer adamw")
             for words in ("--train.optimizer", "--train.optimizer --quiet", "--train.optimizer=")

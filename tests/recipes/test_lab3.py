@@ -11,12 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limbeck import experiment, streams
+from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.data.views import AutoAugment, Views, make_views
 from limbeck.models.model import Model
 from limbeck.objectives import Batch, Outputs, cross_entropy
 from limbeck.recipes import Recipe, Training, lab3
 from limbeck.recipes.lab3 import DoubleSoftmax, InTrainMode
+from limbeck.teachers import Assignment
 from limbeck.training import SGD, Engine
 
 ZERO = torch.zeros(())
@@ -61,7 +63,7 @@ def test_the_teacher_is_asked_in_train_mode(pictures: Dataset, engine: Engine) -
     network = Model(name="alexnet_cifar", width=0.0625).build(10, pictures.statistics())
     index = torch.arange(64)
     views = make_views(pictures.fetch(index), index, Views(), 0, 0)
-    teacher = InTrainMode().build(network.eval(), engine, Path(), len(pictures))
+    teacher = InTrainMode().build(Assignment(network.eval(), engine, pictures, Views(), 0, Path(), Console(quiet=True)))
     with streams.seeded(0, "dropout", 0):
         first, second = (teacher.outputs(index, views, 0).logits for _ in range(2))
     with streams.seeded(0, "dropout", 0):

@@ -219,7 +219,7 @@ def test_the_test_sets_are_the_training_sets_own_unless_named() -> None:
         (
             Recipe,
             {"name": "x", "logits": "cached"},
-            r"^unknown labelling 'cached'\. Known: in_train_mode, live, stored\.$",
+            r"^unknown labelling 'cached'\. Known: in_train_mode, live, stored, table\.$",
         ),
         (Recipe, {"name": "x", "studnet": 1}, r"^Recipe\.studnet: there is no such field\. Did you mean 'student'\?"),
         (Recipe, {"name": "x", "teacher": 5}, r"^Recipe\.teacher\.training = 5 is not possible"),

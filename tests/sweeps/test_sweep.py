@@ -56,7 +56,7 @@ class TestSharing:
         assert len(trained) == 1 + 2 + 4 * 2
         assert sum(asked) == 2 * 88  # every picture once in each of the two epochs
         assert splits_read == ["train"]
-        assert not [*found.folder.rglob("answers-*"), *found.folder.rglob("details.json")]
+        assert not [*found.folder.rglob("answers"), *found.folder.rglob("details.json")]
         assert found.results["trained"] == {"alone": 1, "distilled": 4}
 
     def test_networks_are_those_that_a_run_trains(self, brief: Recipe) -> None:

@@ -47,4 +47,4 @@ def test_killed_twice_it_ends_as_if_it_had_not_been(tmp_path: Path, capsys: obje
     assert len(networks(killed)) == 4
     one, other = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("killed", "whole"))
     assert [row["accuracy"] for row in one["trials"]] == [row["accuracy"] for row in other["trials"]]
-    assert not [*killed.rglob("checkpoint.pt"), *killed.rglob(".*.part"), *killed.rglob("answers-*")]
+    assert not [*killed.rglob("checkpoint.pt"), *killed.rglob(".*.part"), *killed.rglob("answers")]

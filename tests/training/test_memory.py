@@ -51,3 +51,13 @@ def test_where_it_cannot_be_measured_nothing_is_said(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
     assert Peak(CPU).figures() == {}
     assert Peak(torch.device("mps")).figures() == {}
+
+
+def test_a_containers_memory_is_its_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cpu, limit = torch.device("cpu"), tmp_path / "memory.max"
+    monkeypatch.setattr(memory, "_LIMIT", limit)
+    whole = memory.capacity(cpu)
+    limit.write_text("max\n")
+    assert memory.capacity(cpu) == whole > 1 << 28
+    limit.write_text("1000000\n")
+    assert memory.capacity(cpu) == 1_000_000

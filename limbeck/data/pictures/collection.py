@@ -195,7 +195,7 @@ class Collection:
             )
             kept = Kept(tuple(item.where for item in items), sums, squares, looked.listing, self.reading)
             made = Streamed(self.title, looked.listing.classes, labels, kept, np.arange(len(items)), digests)
-        made.source, made.notes = looked.fingerprint(), looked.notes()
+        made.fit, made.source, made.notes = self.reading.fit, looked.fingerprint(), looked.notes()
         return made
 
     def faults(self, console: Console) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ class Streamed(Dataset):
 
     def _chosen(self, places: np.ndarray, labels: Tensor, digests: Tensor) -> Self:
         made = type(self)(self.name, self.classes, labels, self.kept, places, digests)
-        made.source, made.notes = self.source, self.notes
+        made.fit, made.source, made.notes = self.fit, self.source, self.notes
         return made
 
     @cached_property
