@@ -1,11 +1,13 @@
 """limbeck shrinks an image classifier: it distils any teacher into a small student, and measures what it was worth.
 
-limbeck.run(limbeck.recipes.digits())                        # everything
-limbeck.sweep("digits", {"objective": "kd,dkd"})             # many variants, compared on held-out pictures
-limbeck.compare(["runs/one", "runs/another"])                # finished runs side by side
-limbeck.distil(teacher, student, dataset, objective=...)     # one's own networks and pictures
-limbeck.objectives.kd_loss(student, teacher, temperature=4)  # the maths, in anyone's loop
-print(limbeck.check(loss))                                   # what is wrong with a loss of your own
+::
+
+    limbeck.run(limbeck.recipes.digits())                        # everything
+    limbeck.sweep("digits", {"objective": "kd,dkd"})             # many variants, compared on held-out pictures
+    limbeck.compare(["runs/one", "runs/another"])                # finished runs side by side
+    limbeck.distil(teacher, student, dataset, objective=...)     # one's own networks and pictures
+    limbeck.objectives.kd_loss(student, teacher, temperature=4)  # the maths, in anyone's loop
+    print(limbeck.check(loss))                                   # what is wrong with a loss of your own
 """
 
 from __future__ import annotations

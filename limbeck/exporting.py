@@ -1,6 +1,6 @@
 """A trained student written in every form that others can use, each judged on the pictures that it was judged on.
 
-The keys of export.json:
+The keys of export.json::
 
     schema    1
     title     of the student

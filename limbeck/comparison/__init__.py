@@ -1,6 +1,6 @@
 """Finished runs side by side: what differs in their recipes, and in what came of them. Nothing is trained.
 
-The keys of a comparison, where runs are called "A", "B", ... in the order in which they were given:
+The keys of a comparison, where runs are called "A", "B", ... in the order in which they were given::
 
     schema        1
     reference     the run that the others are compared with

@@ -1,6 +1,6 @@
 """From single measurements to results.json: means, intervals and the paired gain.
 
-The keys of results.json:
+The keys of results.json::
 
     schema        1
     status        "complete"
@@ -26,7 +26,7 @@ In shift, original and shifted are data sets; value is the accuracy on the latte
 Wilson interval; expected is what the line gives, residual what there is beyond it (effective robustness), with the ends
 of its interval. The last four are null where the line says nothing, and why says so; else why is null.
 
-The metrics, fractions from 0 to 1 where nothing else is said:
+The metrics, fractions from 0 to 1 where nothing else is said::
 
     accuracy               of the first answer (top-1)
     top5_accuracy          of the first five; where there are more than five classes
@@ -44,7 +44,7 @@ The metrics, fractions from 0 to 1 where nothing else is said:
                            teacher and the first seed's students, and only where it was asked for
 
 A sweep measures accuracy and nll alone. The keys of details.json, which stands beside results.json and holds what is
-not one number:
+not one number::
 
     schema, recipe  as above
     classes         {dataset: the names of its classes, in the order of everything by class}

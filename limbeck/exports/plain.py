@@ -95,7 +95,7 @@ def plain(network: nn.Module, title: str, classes: Sequence[str], weights: str) 
         else:
             layers.append(f'self.register_buffer("{name}", torch.zeros({tuple(held.shape)}, dtype={held.dtype}))')
             tensors[name] = held.detach()
-    taken = next(node.name for node in graph.nodes if node.op == "placeholder")
+    taken = next(str(node.target) for node in graph.nodes if node.op == "placeholder")
     first = f"{taken} = images * self.scale + self.shift\n"
     if network.size is not None:
         size = (network.size, network.size)

@@ -26,7 +26,7 @@ def adapt(from_shape: Shape, to_shape: Shape) -> nn.Module:
         to_shape: what is wanted, likewise.
 
     Returns:
-        a module from (B, *from_shape) to (B, *to_shape); float32 out of any floating type, identity as it came.
+        a module from ``(B, *from_shape)`` to ``(B, *to_shape)``; float32 out of any floating type, identity as it came.
 
     Raises:
         LimbeckError: a shape of another form, or a number of tokens that is no square map where one is needed.

@@ -20,10 +20,10 @@ from limbeck.objectives.sp import gram, unit_rows
 def cc_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """The released form of Peng et al., "Correlation Congruence for Knowledge Distillation" (ICCV 2019).
 
-    The mean over neighbours in the batch of Σ_d |Δ_i,d|·|Δ_i+1,d|, Δ = student - teacher: what the authors gave to the
-    best-known comparison of methods, where its weight is .02. It is not the paper's formula, which is `cc_kernel_loss`.
-    It is zero at equal embeddings, but also where of every two neighbours one agrees, and it depends on the order of
-    the batch; for a shuffled batch its expectation hardly depends on the batch's size.
+    The mean over neighbours in the batch of ``Σ_d |Δ_i,d|·|Δ_i+1,d|``, Δ = student - teacher: what the authors gave to
+    the best-known comparison of methods, where its weight is .02. It is not the paper's formula, which is
+    `cc_kernel_loss`. It is zero at equal embeddings, but also where of every two neighbours one agrees, and it depends
+    on the order of the batch; for a shuffled batch its expectation hardly depends on the batch's size.
 
     Args:
         student: (B, D) embeddings, B of 2 or more.

@@ -39,6 +39,14 @@ def test_it_answers_as_the_network_does(name: str) -> None:
     assert torch.allclose(said, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_a_forward_whose_argument_has_the_name_of_a_function() -> None:
+    network = Normalised(nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten()), *STATISTICS).eval()
+    pictures = torch.rand(2, 3, 8, 8)
+    with torch.no_grad():
+        said = plain(network, "a sequence", CLASSES, "w.safetensors").build()(pictures)
+        assert torch.allclose(said, network(pictures), rtol=1e-4, atol=1e-6)
+
+
 def test_it_resizes_as_the_network_does() -> None:
     network, pictures = Model(name="resnet8", size=24).build(3, STATISTICS).eval(), torch.rand(3, 3, 32, 32)
     with torch.no_grad():
