@@ -160,7 +160,6 @@ def test_a_teacher_that_is_not_trained_has_no_options(run_folder: Path, teacher:
     ],
 )
 def test_a_name_that_does_not_exist(words: str, message: str) -> None:
-    """Other tests have objectives of their own, so that not all the names of a family are known here."""
     assert refusal(*words.split()).startswith(message)
 
 

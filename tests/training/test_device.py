@@ -106,8 +106,8 @@ class TestDevice:
         ):
             Device(threads=threads)
 
-    def test_threads(self) -> None:
-        torch.set_num_threads(2)
+    def test_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(room, "_OWN_THREADS", 2)
         assert "2 threads" in choose(Device()).reasons
         assert "1 threads" in choose(Device(threads=1)).reasons
         assert torch.get_num_threads() == 1
