@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from limbeck import ranks
 from limbeck.console import Console
 from limbeck.errors import LimbeckError, unknown
 from limbeck.usage import HELP as _HELP
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         141 (as shells count SIGPIPE) when whoever reads the output has ended.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    ranks.hush()
     try:
         code = _command(words)
         sys.stdout.flush()
@@ -32,23 +34,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _unread()
     except LimbeckError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if ranks.speaks():
+            print(f"error: {ranks.blaming(error)}{error}", file=sys.stderr)
         return 2
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):  # rich's way to end
             return _unread()
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
-        print(f"\nstopped. {_continuing(words)}".rstrip(), file=sys.stderr)
+        if ranks.speaks():
+            print(f"\nstopped. {_continuing(words)}".rstrip(), file=sys.stderr)
         return 130
 
 
 def _continuing(words: list[str]) -> str:
     """How to go on with a command that was stopped, where that is more than to type it again."""
-    again = shlex.join(["limbeck", *(word for word in words if word != "--fresh")])
-    if words[:1] in (["run"], ["sweep"]) and not {"--dry-run", "--dry_run"} & set(words):
+    before = ["torchrun", "...", "-m"] if ranks.size() > 1 else []
+    again = shlex.join([*before, "limbeck", *(word for word in words if word != "--fresh")])
+    if _trains(words):
         return f"What was finished and the last checkpoint are kept; type `{again}` to continue."
     return f"Type `{again}` to get what is missing." if words[:2] == ["data", "fetch"] else ""
+
+
+def _trains(words: list[str]) -> bool:
+    return words[:1] in (["run"], ["sweep"]) and not {"--dry-run", "--dry_run"} & set(words)
 
 
 def _unread() -> int:
@@ -69,6 +78,8 @@ def _command(words: list[str]) -> int:
         return 0
     if name not in _COMMANDS:
         raise unknown("command", name, _COMMANDS, "Type `limbeck --help`.")
+    if not _trains(words) and not ranks.withdraw():
+        return 0  # the first of several processes does it
     return _COMMANDS[name](rest)
 
 
@@ -89,6 +100,8 @@ def _run(words: list[str]) -> int:
 
         needs_onnx()
     result = experiment.run(recipe, run.out, run.fresh, console, run.page, run.tracker)
+    if not ranks.withdraw():
+        return 0
     console.show(report.result_table(result.results))
     sentences = [*report.remarks(result.results), report.verdict(result.results), report.cost_sentence(result.results)]
     console.show("\n".join(filter(None, sentences)))

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from limbeck import files, streams
+from limbeck import files, ranks, streams
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.data.views import Views
@@ -23,6 +23,7 @@ from limbeck.models.folding import folded
 from limbeck.objectives import KD, Known, Objective
 from limbeck.teachers import Assignment, Labelling, Live, Stored
 from limbeck.training import Device, Engine, Job, Train, choose, fit
+from limbeck.training.team import refuse_small_batches
 
 
 def distil(
@@ -42,7 +43,8 @@ def distil(
     """Trains a student of one's own under a teacher of one's own, on pictures of one's own.
 
     Both are plain modules: float pictures (B, 3, H, W) in [0, 1] to logits (B, C). One that wants them normalised is
-    wrapped in `limbeck.models.Normalised(network, mean, std)`. Neither needs a change for objectives on features.
+    wrapped in `limbeck.models.Normalised(network, mean, std)`. Neither needs a change for objectives on features. Where
+    torchrun started several processes, each of them calls this; all get the same student, the first one's at the start.
 
     Args:
         teacher: frozen and set to eval mode here; none where the objective needs nobody.
@@ -66,6 +68,7 @@ def distil(
     objective, train = objective or KD(), train or Train()
     if train.batch_size > len(dataset):
         raise LimbeckError(f"batch_size = {train.batch_size} is larger than the {len(dataset)} pictures. Lower it.")
+    refuse_small_batches(train)
     if folder is None:
         train = train.with_(checkpoint_seconds=1e9)  # nobody could continue from it
     engine = choose(device or Device())
@@ -89,7 +92,8 @@ def distil(
             judged = held_out.to(engine.device)
             job.evaluate = lambda network: figures(network, judged, engine)
         title = f"distilling {type(student).__name__}"
-        with (console or Console()).bar(title, job.steps_per_epoch * train.epochs) as bar:
+        told = (console or Console()) if ranks.first() else Console(quiet=True)
+        with told.bar(title, job.steps_per_epoch * train.epochs) as bar:
             job.progress = bar.update
             return folded(fit(job))
 

@@ -7,15 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from limbeck import data, files, judging, own, streams, trained
+from limbeck import data, files, judging, own, ranks, streams, trained
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.distillation import figures, prepared
 from limbeck.errors import LimbeckError
 from limbeck.folders import refuse_changed
+from limbeck.following import follow, together
 from limbeck.models.composed import described, notes_of
 from limbeck.models.ensemble import Ensemble
 from limbeck.models.folding import folded
@@ -74,25 +76,29 @@ def run(
     console = console or Console()
     engine = choose(recipe.device)
     folder = folder_of(recipe, Path(out) if out else None)
-    with files.mendable(folder.path):
-        complete = folder.results.exists() and not fresh
-    experiment = None if complete else Experiment(recipe, folder, engine, console)
-    with open_run(recipe, folder.path, fresh) as folder:
-        if experiment is None:
-            folder.check_all()
-            results = folder.read_results()
-            console.say(f"{folder.path} is complete already; --fresh starts it over.")
-        else:
-            refuse_changed(folder.path, experiment.pictures)
-            folder.note_environment(engine, recipe, experiment.pictures.notes)
-            experiment.introduce()
-        with following(trackers, folder.path, recipe.model_dump(mode="json"), console) as tracking:
-            if experiment is not None:
-                results = experiment.run(tracking)
-            there = experiment is None and folder.page.exists()
-            made = folder.page if there else page_of(folder, console) if page else None
-            tracking.result(results)
-        return Result(folder.path, results, made)
+    with ranks.joined(engine.device), ranks.leading():
+        if not ranks.first():
+            return follow(lambda: Experiment(recipe, folder, engine, Console(quiet=True)))
+        with files.mendable(folder.path):
+            complete = folder.results.exists() and not fresh
+        experiment = None if complete else Experiment(recipe, folder, engine, console)
+        with open_run(recipe, folder.path, fresh) as folder:
+            if experiment is None:
+                folder.check_all()
+                results = folder.read_results()
+                console.say(f"{folder.path} is complete already; --fresh starts it over.")
+            else:
+                refuse_changed(folder.path, experiment.pictures)
+                folder.note_environment(engine, recipe, experiment.pictures.notes)
+                experiment.introduce()
+            with following(trackers, folder.path, recipe.model_dump(mode="json"), console) as tracking:
+                if experiment is not None:
+                    results = experiment.run(tracking)
+                there = experiment is None and folder.page.exists()
+                made = folder.page if there else page_of(folder, console) if page else None
+                tracking.result(results)
+            ranks.tell(result := Result(folder.path, results, made))
+            return result
 
 
 def page_of(folder: RunFolder, console: Console) -> Path | None:
@@ -152,7 +158,9 @@ class Experiment:
         self.pictures, self.held_out = pictures or divided(recipe, engine, console)
         self.tracking: Tracking | None = None
         self.notices: dict[str, None] = {}  # what is to be said of the networks
-        rehearse(self)
+        self._files: WeakKeyDictionary[nn.Module, Path] = WeakKeyDictionary()  # that networks were read from
+        if ranks.first():
+            rehearse(self)
 
     def run(self, tracking: Tracking | None = None) -> dict[str, Any]:
         """All the stages, told to ``tracking`` as they go; returns what results.json holds."""
@@ -213,6 +221,9 @@ class Experiment:
         held = f", {len(self.held_out):,} held out" if len(self.held_out) else ""
         say(f"recipe {recipe.name} -> {self.folder.path}")
         say(f"  {recipe.data.name}: {len(self.pictures):,} training pictures{held}")
+        if (count := ranks.size()) > 1:
+            batch = recipe.train.batch_size
+            say(f"  {count} processes, {-(-batch // count)} pictures of each batch of {batch} each")
         for reason in (*self.engine.reasons, *self.notices):
             say(f"  {reason}")
 
@@ -258,6 +269,7 @@ class Experiment:
         """The network of a weights file, if it speaks of the same classes as the data."""
         saved = load_network(weights, own.named(self.recipe))
         trained.refuse_other_classes(weights, saved.classes, self.pictures)
+        self._files[saved.network] = weights
         return saved.network
 
     def assignment(self, how: Training, teacher: nn.Module, taps: tuple[str, ...] = ()) -> Assignment:
@@ -268,7 +280,9 @@ class Experiment:
     def trained(self, how: Training, folder: Path, title: str, seed: int, teacher: nn.Module | None) -> nn.Module:
         """Trains one network, continuing from its checkpoint if there is one."""
         label = f"{title} ({how.student.title()})"
-        with own.blamed(self.recipe), enough_memory(label, how.train):
+        taught_by = self._files.get(teacher) if teacher else None
+        everybody = together(self.recipe, how, folder, title, seed, taught_by)
+        with everybody, own.blamed(self.recipe), enough_memory(label, how.train):
             peak = Peak(self.engine.device)
             with streams.seeded(seed, "weights"):
                 network = self.fresh(how.student)

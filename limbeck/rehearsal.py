@@ -19,6 +19,7 @@ from limbeck.models.sources import Source
 from limbeck.objectives import Batch, Known, Mixed, tapped
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights, chain
 from limbeck.training.memory import enough_memory
+from limbeck.training.team import refuse_small_batches
 
 if TYPE_CHECKING:
     from limbeck.experiment import Experiment
@@ -67,6 +68,8 @@ def _refuse_large_batches(recipe: Recipe, pictures: int) -> None:
                 f"pictures. Type --{above}train.batch-size {min(128, pictures)}, or hold out fewer with "
                 "--protocol.holdout."
             )
+        if isinstance(training, Training):
+            refuse_small_batches(training.train, above)
 
 
 def _try(experiment: Experiment, how: Training) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import torch
 
-from limbeck import files, own
+from limbeck import files, own, ranks
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.results import KEYS
 from limbeck.folders import UNFINISHED, busy, clear, names, refuse_foreign
@@ -264,6 +264,7 @@ def _environment(engine: Engine) -> dict[str, Any]:
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "processes": ranks.size(),
         "accelerator": torch.cuda.get_device_name(engine.device) if engine.device.type == "cuda" else None,
         "revision": _revision(),
         "decisions": list(engine.reasons),

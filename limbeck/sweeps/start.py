@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limbeck import files
+from limbeck import files, ranks
 from limbeck.console import Console
 from limbeck.errors import LimbeckError
 from limbeck.experiment import recipe_of
@@ -91,6 +91,11 @@ def carry_out(plan: Plan, out: Path | None, fresh: bool, console: Console) -> Sw
     Raises:
         LimbeckError: as `sweep` does, or the folder is not this sweep's.
     """
+    if ranks.size() > 1:
+        raise LimbeckError(
+            f"a sweep trains in one process, and torchrun started {ranks.size()}. Type the command without torchrun; "
+            "one of its trials can be run by several: torchrun --nproc-per-node 2 -m limbeck run RECIPE"
+        )
     path = folder_of(plan, out)
     work = Work(plan, path, _earlier(path, fresh), console)
     if not work.complete:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny
 
-from limbeck import files
+from limbeck import files, ranks
 from limbeck.console import size
 from limbeck.data.views import Views, variants
 from limbeck.errors import LimbeckError
@@ -122,7 +122,9 @@ class Table(Kept):
 
     def build(self, asked: Assignment) -> LabelsViews:
         teacher = LiveTeacher(asked.network, asked.engine)
-        return ViewTable(every_answer(teacher, self.answers(asked), asked), asked.views, asked.view_seed)
+        with ranks.ahead():
+            table = every_answer(teacher, self.answers(asked), asked)
+        return ViewTable(table, asked.views, asked.view_seed)
 
     def check(self, asked: Assignment) -> None:
         super().check(asked)

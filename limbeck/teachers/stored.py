@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from limbeck import ranks
 from limbeck.objectives import Outputs
 from limbeck.teachers.answers import Answers
 from limbeck.training.loop import LabelsViews
@@ -32,17 +33,19 @@ class StoredLogits:
         if epoch != self._epoch:
             table = self._answers.read(of_epoch(epoch))
             self._epoch, self._missing = epoch, None
-            self._table = None if table is None else table.to(index.device)
+            self._table = table.to(index.device) if ranks.agreed(table is not None) and table is not None else None
         if self._table is not None and self._missing is None:
             return Outputs(self._table[index].float())
         logits = self._teacher.outputs(index, views_NCHW, epoch).logits.half()
         if self._table is None or self._missing is None:
             self._table = logits.new_empty(self._answers.shape)
             self._missing = torch.ones(len(self._table), dtype=torch.bool, device=logits.device)
-        self._table[index] = logits
-        self._missing[index] = False
+        everybody = ranks.gathered(index)
+        self._table[everybody] = ranks.gathered(logits)
+        self._missing[everybody] = False
         if not self._missing.any():
-            self._answers.write(of_epoch(epoch), self._table)
+            if ranks.first():
+                self._answers.write(of_epoch(epoch), self._table)
             self._missing = None
         return Outputs(logits.float())
 

@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from limbeck import ranks
 from limbeck.errors import LimbeckError
 from limbeck.spec import Spec
 
@@ -71,10 +72,12 @@ class Engine:
 def choose(wanted: Device) -> Engine:
     """Decides where and how to compute.
 
+    Of several processes that torchrun started, each takes a GPU of its own.
+
     Raises:
         LimbeckError: the device does not exist, or cannot do what is asked.
     """
-    device, why = _device(wanted.name)
+    device, why = _device(wanted.name) if ranks.size() == 1 else _own_device(wanted.name)
     autocast, why_precision = _precision(wanted.precision, device)
     compiled, why_compiled = _compiled(wanted.compile, device)
     reasons = [why, why_precision, "memory layout channels_last: convolutions read it fastest", why_compiled]
@@ -83,6 +86,8 @@ def choose(wanted: Device) -> Engine:
         reasons.append(f"{torch.get_num_threads()} threads")
         reasons.append(_tune_allocator())
     if device.type == "cuda":
+        if ranks.size() > 1:
+            torch.cuda.set_device(device)
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True
     return Engine(device, autocast, compiled, tuple(reasons))
@@ -111,6 +116,27 @@ def _device(name: str) -> tuple[torch.device, str]:
             f"device {name!r} is not available: there is one {device.type}. Type --device.name {device.type}"
         )
     return device, f"device {name}: as asked"
+
+
+def _own_device(name: str) -> tuple[torch.device, str]:
+    """The device of this process, where there are others."""
+    here = ranks.place()
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device, _ = _device(name)
+    if device.type == "mps" or device.index is not None:
+        raise LimbeckError(
+            f"device {name!r} is one for {here.beside} processes. Type --device.name "
+            f"{'cuda, and each takes a GPU of its own' if device.type == 'cuda' else 'cpu'}; or leave torchrun away."
+        )
+    if device.type == "cpu":
+        return device, f"device cpu: {here.size} processes share each batch"
+    if here.beside > torch.cuda.device_count():
+        raise LimbeckError(
+            f"{here.beside} processes need as many GPUs, and there are {torch.cuda.device_count()}. Type torchrun "
+            f"--nproc-per-node {torch.cuda.device_count()}, or --device.name cpu."
+        )
+    return torch.device("cuda", here.local), f"device cuda: {here.size} processes share each batch, each on its own GPU"
 
 
 def _available() -> list[str]:
@@ -144,6 +170,8 @@ def _bf16_instructions() -> str | None:
 
 
 def _compiled(wanted: str, device: torch.device) -> tuple[bool, str]:
+    if ranks.size() > 1:
+        return False, "compile off: what several processes gather in the middle of a step cannot be fused"
     if wanted != "auto":
         return wanted == "on", f"compile {wanted}: as asked"
     if device.type == "cuda":

@@ -6,95 +6,49 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from limbeck import files, streams
-from limbeck.data.dataset import Dataset
+from limbeck import files, ranks, streams
 from limbeck.data.mixing import mix
-from limbeck.data.views import Views, make_views
+from limbeck.data.views import make_views
 from limbeck.errors import LimbeckError, TrainingError
-from limbeck.objectives import Batch, Mixed, Outputs, Tapped, total
+from limbeck.objectives import Mixed, Outputs, Tapped, total
 from limbeck.training import checkpoint
 from limbeck.training.averaging import average, has_statistics, settle
-from limbeck.training.device import Engine
-from limbeck.training.optim import Train
+from limbeck.training.batches import Given, Part, batch_of, chunked, cut, shown
+from limbeck.training.job import Job, LabelsViews
+from limbeck.training.team import Team
+
+__all__ = ["Job", "LabelsViews", "fit"]
 
 _SETTLED_BY = 5_000  # pictures
-
-
-class LabelsViews(Protocol):
-    """What the loop asks of a teacher, however it answers (live, stored, several)."""
-
-    def outputs(self, index: Tensor, views_NCHW: Tensor, epoch: int) -> Outputs:
-        """What the teacher says of these uint8 views of these pictures in this epoch; on the views' device."""
-
-
-@dataclass
-class Job:
-    """One network's training.
-
-    Attributes:
-        network: takes float pictures in [0, 1]; on the engine's device.
-        objective: a module, `Objective.build()`.
-        teacher: who labels the views; None where the objective needs nobody.
-        pictures: the training set, on the engine's device.
-        views, train, engine: how.
-        seed: of order and dropout. Initial weights are the network's own.
-        view_seed: of the views.
-        folder: where checkpoint.pt and metrics.jsonl are kept.
-        identity: what this training is; a checkpoint of another one is refused.
-        taps: submodules of the network whose outputs the objective needs.
-        evaluate: called with the network that would be kept, after every epoch; its figures join the metrics.
-        progress: told (steps done, a short note) while training.
-        recorded: told the rows of metrics.jsonl, all that there are, whenever they and their checkpoint are written.
-    """
-
-    network: nn.Module
-    objective: nn.Module
-    teacher: LabelsViews | None
-    pictures: Dataset
-    views: Views
-    train: Train
-    engine: Engine
-    seed: int
-    view_seed: int
-    folder: Path
-    identity: str
-    taps: tuple[str, ...] = ()
-    evaluate: Callable[[nn.Module], dict[str, float]] = lambda network: {}
-    progress: Callable[[int, str], None] = lambda steps, note: None
-    recorded: Callable[[list[dict[str, Any]]], None] = lambda rows: None
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps of an epoch; the last batch may be smaller than the others."""
-        return -(-len(self.pictures) // self.train.batch_size)
 
 
 def fit(job: Job) -> nn.Module:
     """Trains ``job.network``, continuing from its checkpoint if there is one.
 
+    Where torchrun started several processes, all of them call this with equal jobs. Each takes its share of every
+    batch; only the first one evaluates and writes.
+
     Returns:
         the network to keep, in eval mode: the trained one, or the average of its weights where the job asks for that.
 
     Raises:
-        LimbeckError: the loss, the weights or a figure of ``job.evaluate`` is no longer a finite number, or the
-            checkpoint cannot be used.
+        LimbeckError: the loss, the weights or a figure of ``job.evaluate`` is no longer a finite number, the
+            checkpoint cannot be used, or another process has ended.
     """
-    training = _Training(job)
-    with contextlib.closing(training.student):
-        for epoch in range(training.resume(), job.train.epochs):
-            with streams.seeded(job.seed, "dropout", epoch):
-                metrics = training.epoch(epoch)
-            metrics |= job.evaluate(training.kept())
-            training.stop_unless_sound(epoch, metrics)
-            training.record(epoch, metrics)
+    with ranks.joined(job.engine.device):
+        training = _Training(job)
+        with contextlib.closing(training):
+            for epoch in range(training.resume(), job.train.epochs):
+                with streams.seeded(job.seed, "dropout", epoch):
+                    metrics = training.epoch(epoch)
+                metrics |= job.evaluate(training.kept()) if ranks.first() else {}
+                training.stop_unless_sound(epoch, metrics)
+                training.record(epoch, metrics)
     return training.kept().eval()
 
 
@@ -102,13 +56,14 @@ class _Training:
     """The state of a training, and what happens in an epoch and in a step."""
 
     def __init__(self, job: Job) -> None:
-        self.job = job
+        self.job, self.team = job, Team(job.engine)
         self.parameters = [*job.network.parameters(), *job.objective.parameters()]
         self.optimizer = job.train.optimizer.build(self.parameters)
-        self.average = average(job.network, job.train.ema) if job.train.ema else None
         self.names: tuple[str, ...] = ()  # of the objective's terms
-        self.student = Tapped(job.network, job.taps)
-        self.loss = self._loss
+        self.tapped = Tapped(job.network, job.taps)
+        self.student = self.team.student(self.tapped)
+        self.loss = self.team.step(job.network, job.objective, self._loss)
+        self.average = average(job.network, job.train.ema) if job.train.ema else None
         if job.engine.compiled:
             torch.compiler.reset()  # else a process may compile only a few trainings before torch falls back to eager
             # CUDA graphs replay a step at next to no cost, but reuse the gradients' memory: not while those add up.
@@ -119,39 +74,47 @@ class _Training:
 
     def epoch(self, epoch: int) -> dict[str, Any]:
         """Shows every picture once; returns the epoch's metrics."""
-        job, began = self.job, time.monotonic()
+        job, train, began = self.job, self.job.train, time.monotonic()
         job.network.train()
+        self.team.begin(job.seed, "dropout", epoch)
         order = streams.order(job.seed, epoch, len(job.pictures)).to(job.engine.device)
         tallies: list[Tensor] = []
         step = first = epoch * job.steps_per_epoch
-        chunks = order.split((1 if job.taps else job.train.chunk) * job.train.batch_size)
-        for chunk, images in zip(chunks, job.pictures.each(chunks), strict=True):
-            views = make_views(images, chunk, job.views, job.view_seed, epoch)
-            labels = job.pictures.labels[chunk]
-            starts = range(0, len(chunk), job.train.batch_size)
-            batches = [slice(start, start + job.train.batch_size) for start in starts]
-            mixed = [self._mix(step + number, views, labels, part) for number, part in enumerate(batches)]
-            taught = job.teacher.outputs(chunk, views, epoch) if job.teacher else None
+        size, batch_size, parts = (1 if job.taps else train.chunk), train.batch_size, train.accumulate
+        chunks = [chunked(index, batch_size, parts, self.team) for index in order.split(size * batch_size)]
+        made = [chunk.own if job.views.mix is None else chunk.places for chunk in chunks]  # partners may be others'
+        for chunk, index, images in zip(chunks, made, job.pictures.each(made), strict=True):
+            views = make_views(images, index, job.views, job.view_seed, epoch)
+            labels = job.pictures.labels[chunk.places]
+            mixed = [self._mix(step + number, views, labels, batch) for number, batch in enumerate(chunk.batches)]
+            views = views if job.views.mix is None else views[chunk.rows]
+            taught = job.teacher.outputs(chunk.own, views, epoch) if job.teacher else None
+            given = Given(chunk.places, views, labels, taught)
             seen: list[Tensor] = []
-            for part, partners in zip(batches, mixed, strict=True):
-                shown = _Shown(chunk[part], views[part], labels[part], _slice(taught, part), partners)
-                seen.append(self.step(step + len(seen), shown))
-            tally = torch.stack(seen).cpu()
+            for batch, partners in zip(chunk.batches, mixed, strict=True):
+                seen.append(self.step(step + len(seen), given, batch, partners))
+            tally = ranks.of_first(torch.stack(seen).cpu())
             self._stop_unless_finite(tally, epoch, step)
             tallies.append(tally)
             step += len(seen)
-            speed = (step - first) * job.train.batch_size / (time.monotonic() - began)
+            speed = (step - first) * batch_size / (time.monotonic() - began)
             job.progress(step, self._note(tally, speed))
         self._settle(epoch)
         return self._metrics(torch.cat(tallies), began)
 
     def _settle(self, epoch: int) -> None:
-        """Gives averaged weights the statistics of some of the epoch's views, where they have need of any."""
+        """Makes all processes' buffers the same, and gives averaged weights statistics of their own."""
+        self.team.unite(self.job.network, self.job.objective)
+        if self.average is not None:
+            if has_statistics(self.job.network) and ranks.first():
+                self._take_statistics(epoch)
+            self.team.unite(self.average, counting=False)
+
+    def _take_statistics(self, epoch: int) -> None:
+        """Those of batch normalisation, from some of the epoch's views."""
         job = self.job
-        if self.average is None or not has_statistics(job.network):
-            return
         some = streams.order(job.seed, epoch, len(job.pictures))[:_SETTLED_BY].to(job.engine.device)
-        parts = [some[part] for part in _parts(len(some), -(-len(some) // job.train.batch_size))]
+        parts = [some[part] for part in cut(slice(0, len(some)), -(-len(some) // job.train.batch_size))]
         batches = (
             job.engine.pictures(make_views(images, part, job.views, job.view_seed, epoch))
             for part, images in zip(parts, job.pictures.each(parts), strict=True)
@@ -159,25 +122,27 @@ class _Training:
         with torch.no_grad(), job.engine.precision():
             settle(self.kept(), batches)
 
-    def _mix(self, step: int, views: Tensor, labels: Tensor, part: slice) -> Mixed | None:
+    def _mix(self, step: int, views: Tensor, labels: Tensor, parts: list[Part]) -> Mixed | None:
         """Mixes the views of a batch, in place, where the job asks for it."""
-        job = self.job
+        job, batch = self.job, batch_of(parts)
         if job.views.mix is None:
             return None
-        views[part], mixture = mix(job.views.mix, views[part], job.view_seed, step)
-        return Mixed(labels[part][mixture.partner], torch.tensor(mixture.share, device=views.device))
+        views[batch], mixture = mix(job.views.mix, views[batch], job.view_seed, step)
+        return Mixed(labels[batch][mixture.partner], torch.tensor(mixture.share, device=views.device))
 
-    def step(self, step: int, shown: _Shown) -> Tensor:
+    def step(self, step: int, given: Given, parts: list[Part], mixed: Mixed | None) -> Tensor:
         """One optimizer step.
 
         Returns:
             (pictures, those with a label, those that are right, loss and its parts summed over the pictures).
         """
-        job, tally, count = self.job, torch.zeros((), device=shown.views.device), len(shown.views)
-        for part in _parts(count, job.train.accumulate):
-            loss, summed = self.loss(self._clock(step), *shown.part(part))
-            self._stop_unless_the_same_terms()
-            (loss * ((part.stop - part.start) / count)).backward()
+        job, batch, tally = self.job, batch_of(parts), torch.zeros((), device=given.views.device)
+        for part in parts:
+            share = (part.whole.stop - part.whole.start) / (batch.stop - batch.start)
+            with self.team.adding_up(self.loss, last=part is parts[-1]):
+                loss, summed = self.loss(self._clock(step), *shown(given, part, mixed, batch.start, self.team))
+                self._stop_unless_the_same_terms()
+                (loss * share).backward()
             tally = tally + summed
         if job.train.clip:
             nn.utils.clip_grad_norm_(self.parameters, job.train.clip)
@@ -202,12 +167,12 @@ class _Training:
         job = self.job
         images = job.engine.pictures(views)
         with job.engine.precision():
-            student = self.student(images)
-        batch = Batch(index, images, labels, step=clock[0], epoch=clock[1], progress=clock[2], mixed=mixed)
+            student = self.team.whole(self.student(images), len(index))
+        batch = self.team.batch(index, images, labels, step=clock[0], epoch=clock[1], progress=clock[2], mixed=mixed)
         parts = job.objective(student, taught, batch)
         loss = total(parts)
         self.returned = tuple(parts)
-        count = torch.full((), len(views), device=views.device, dtype=torch.float32)
+        count = torch.full((), len(index), device=views.device, dtype=torch.float32)
         right = (student.logits.argmax(1) == labels).sum()
         labelled = (labels >= 0).sum()
         summed = torch.stack([count, labelled, right, *(count * value.detach() for value in (loss, *parts.values()))])
@@ -241,7 +206,7 @@ class _Training:
     def stop_unless_sound(self, epoch: int, metrics: dict[str, Any]) -> None:
         """A loss shows what the step before it did to the weights; nothing yet shows what the epoch's last step did."""
         weights = torch.stack([weight.isfinite().all() for weight in self.parameters])
-        if not weights.all() or not all(map(math.isfinite, metrics.values())):
+        if not ranks.agreed(bool(weights.all()) and all(map(math.isfinite, metrics.values()))):
             last = (epoch + 1) * self.job.steps_per_epoch - 1
             raise self._diverged("the weights or what they answer are no longer finite numbers", epoch, last)
 
@@ -271,6 +236,11 @@ class _Training:
         right = {"accuracy": float(sums[2] / sums[1])} if sums[1] else {}  # of those that have a label
         return {**named, **right, "seconds": seconds, "images_per_second": speed}
 
+    def close(self) -> None:
+        """Stops listening to the network, and lets what averages gradients go at once."""
+        self.tapped.close()
+        self.loss = self._loss
+
     def kept(self) -> nn.Module:
         """The network that would be kept if the training ended now."""
         return self.average.module if self.average else self.job.network
@@ -281,7 +251,7 @@ class _Training:
         rate = self._rate((epoch + 1) * job.steps_per_epoch - 1)
         self.rows.append({"epoch": epoch + 1, "lr": rate, **metrics})
         due = time.monotonic() - self.saved >= job.train.checkpoint_seconds
-        if not due and epoch + 1 < job.train.epochs:
+        if not ranks.first() or (not due and epoch + 1 < job.train.epochs):
             return
         state = {
             "epoch": epoch + 1,
@@ -300,7 +270,18 @@ class _Training:
     def resume(self) -> int:
         """Takes up the state of the checkpoint, if there is one; returns the epoch to go on with."""
         job = self.job
-        state = checkpoint.load(job.folder / "checkpoint.pt", job.identity)
+        epoch = self._taken_up(checkpoint.load(job.folder / "checkpoint.pt", job.identity))
+        if not ranks.agreed(epoch == int(ranks.of_first(torch.tensor(epoch)))):
+            raise LimbeckError(
+                f"the {ranks.size()} processes do not see the same checkpoint in {job.folder}. Put that folder where "
+                "all machines have it, under the same path."
+            )
+        if epoch and ranks.first():
+            job.recorded(self.rows)
+        return epoch
+
+    def _taken_up(self, state: dict[str, Any] | None) -> int:
+        job = self.job
         if state is None:
             return 0
         try:
@@ -312,32 +293,4 @@ class _Training:
             self.rows, epoch = state["rows"], int(state["epoch"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise checkpoint.unusable(job.folder / "checkpoint.pt", "does not fit this training", error) from error
-        job.recorded(self.rows)
         return epoch
-
-
-class _Shown(NamedTuple):
-    """Pictures that go through a step, or through a part of one, together."""
-
-    places: Tensor
-    views: Tensor
-    labels: Tensor
-    taught: Outputs | None
-    mixed: Mixed | None
-
-    def part(self, where: slice) -> _Shown:
-        """Some of them."""
-        mixed = Mixed(self.mixed.labels[where], self.mixed.share) if self.mixed else None
-        return _Shown(self.places[where], self.views[where], self.labels[where], _slice(self.taught, where), mixed)
-
-
-def _parts(count: int, parts: int) -> list[slice]:
-    """``range(count)`` cut into at most ``parts`` slices of nearly equal length."""
-    size = -(-count // parts)
-    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
-
-
-def _slice(outputs: Outputs | None, part: slice) -> Outputs | None:
-    if outputs is None:
-        return None
-    return Outputs(outputs.logits[part], {path: tap[part] for path, tap in outputs.taps.items()})
