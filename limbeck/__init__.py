@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from limbeck.doctor import check, check_setup
     from limbeck.errors import LimbeckError
     from limbeck.experiment import Result, run
-    from limbeck.exporting import Exported, export
     from limbeck.recipes import Recipe
+    from limbeck.shipping.exporting import Exported, export
     from limbeck.sweeps import Sweep, sweep
 
 # An OpenMP thread that waits should spin for a moment only: left alone it spins so long that any other program on the
@@ -34,7 +34,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 _HOMES = {
     "Comparison": "limbeck.comparison",
-    "Exported": "limbeck.exporting",
+    "Exported": "limbeck.shipping.exporting",
     "LimbeckError": "limbeck.errors",
     "Recipe": "limbeck.recipes",
     "Result": "limbeck.experiment",
@@ -43,7 +43,7 @@ _HOMES = {
     "check_setup": "limbeck.doctor",
     "compare": "limbeck.comparison",
     "distil": "limbeck.distillation",
-    "export": "limbeck.exporting",
+    "export": "limbeck.shipping.exporting",
     "run": "limbeck.experiment",
     "sweep": "limbeck.sweeps",
 }

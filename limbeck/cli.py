@@ -8,14 +8,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from limbeck import ranks
 from limbeck.console import Console
 from limbeck.errors import LimbeckError, unknown
+from limbeck.processes import ranks
 from limbeck.usage import HELP as _HELP
 from limbeck.usage import USAGE as _USAGE
 
 if TYPE_CHECKING:
-    from limbeck.exporting import Exported
+    from limbeck.shipping.exporting import Exported
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,7 +96,7 @@ def _run(words: list[str]) -> int:
     from limbeck import experiment, report
 
     if run.export:
-        from limbeck.exports.graph import needs_onnx
+        from limbeck.shipping.graph import needs_onnx
 
         needs_onnx()
     result = experiment.run(recipe, run.out, run.fresh, console, run.page, run.tracker)
@@ -109,7 +109,8 @@ def _run(words: list[str]) -> int:
     if result.page:
         console.show(f"The page: {result.page}")
     if run.export:
-        from limbeck import exporting, own
+        from limbeck import own
+        from limbeck.shipping import exporting
 
         console.show("")
         _show_exported(exporting.export(result.folder, console=console, code=own.named(recipe)), console)
@@ -135,7 +136,8 @@ def _sweep(words: list[str]) -> int:
 
 
 def _evaluate(words: list[str]) -> int:
-    from limbeck import evaluating, files, options, report
+    from limbeck import files, options, report
+    from limbeck.judging import evaluating
     from limbeck.models.sources import Source
     from limbeck.training import choose
 
@@ -169,7 +171,8 @@ def _evaluate(words: list[str]) -> int:
 
 
 def _export(words: list[str]) -> int:
-    from limbeck import exporting, options
+    from limbeck import options
+    from limbeck.shipping import exporting
 
     path, asked = options.parse_export(words, _HELP["export"])
     console = Console(quiet=asked.quiet)
@@ -220,7 +223,8 @@ def _compare(words: list[str]) -> int:
 
 
 def _predict(words: list[str]) -> int:
-    from limbeck import options, predicting, report
+    from limbeck import options, report
+    from limbeck.shipping import predicting
 
     what, pictures, asked = options.parse_predict(words, _HELP["predict"])
     network = predicting.classifier(what, asked.size, asked.code)

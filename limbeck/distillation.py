@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from limbeck import files, ranks, streams
+from limbeck import files, streams
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.data.views import Views
@@ -21,6 +21,7 @@ from limbeck.evaluation.calibration import nll
 from limbeck.evaluation.metrics import accuracy
 from limbeck.models.folding import folded
 from limbeck.objectives import KD, Known, Objective
+from limbeck.processes import ranks
 from limbeck.teachers import Assignment, Labelling, Live, Stored
 from limbeck.training import Device, Engine, Job, Train, choose, fit
 from limbeck.training.team import refuse_small_batches

@@ -11,13 +11,13 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from limbeck import data, files, judging, own, ranks, streams, trained
+from limbeck import data, files, own, streams
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.distillation import figures, prepared
 from limbeck.errors import LimbeckError
 from limbeck.folders import refuse_changed
-from limbeck.following import follow, together
+from limbeck.judging import concluding, trained
 from limbeck.models.composed import described, notes_of
 from limbeck.models.ensemble import Ensemble
 from limbeck.models.folding import folded
@@ -27,6 +27,8 @@ from limbeck.models.network import Network
 from limbeck.models.normalised import Normalised
 from limbeck.models.sources import Source
 from limbeck.models.weights import load_network, save_network
+from limbeck.processes import ranks
+from limbeck.processes.following import follow, together
 from limbeck.recipes.catalogue import find
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
 from limbeck.rehearsal import rehearse
@@ -169,7 +171,9 @@ class Experiment:
         for role, seed, how in self.stages():
             networks[role, seed] = self.stage(role, seed, how, networks.get(("teacher", None)))
         tests = recipe.data.test_sets()
-        results, details = judging.conclude(recipe, folder, networks, self.held_out, tests, self.engine, self.console)
+        results, details = concluding.conclude(
+            recipe, folder, networks, self.held_out, tests, self.engine, self.console
+        )
         folder.forget_answers()
         files.write_json(folder.details, details, indent=None)
         files.write_json(folder.results, results)  # last: a run with results is never taken up again

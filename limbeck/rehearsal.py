@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from limbeck import objectives, own, trained
+from limbeck import objectives, own
 from limbeck.data import Dataset
 from limbeck.data.mixing import mix
 from limbeck.data.views import make_views
 from limbeck.distillation import introduced
 from limbeck.errors import LimbeckError
+from limbeck.judging import trained
 from limbeck.models.ensemble import Ensemble
 from limbeck.models.names import is_source
 from limbeck.models.sources import Source

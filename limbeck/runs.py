@@ -20,10 +20,11 @@ from typing import Any, Protocol
 
 import torch
 
-from limbeck import files, own, ranks
+from limbeck import files, own
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.results import KEYS
 from limbeck.folders import UNFINISHED, busy, clear, names, refuse_foreign
+from limbeck.processes import ranks
 from limbeck.recipes.fields import differences
 from limbeck.recipes.recipe import Recipe, Teacher, Training, read_recipe
 from limbeck.training import Engine

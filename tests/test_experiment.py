@@ -16,11 +16,12 @@ import torch
 from torch import nn
 
 import limbeck
-from limbeck import data, evaluating, experiment, recipes, report
+from limbeck import data, experiment, recipes, report
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 from limbeck.files import digest, read_tensors
+from limbeck.judging import evaluating
 from limbeck.models.model import Model
 from limbeck.models.weights import load_network, save_network
 from limbeck.objectives import CRD, DML, KD, CrossEntropy, FitNet, Objective, SimKD, TfKD

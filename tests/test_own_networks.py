@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from limbeck import experiment, exporting, own, sweeps
+from limbeck import experiment, own, sweeps
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.files import read_json, read_metadata, read_tensors
@@ -21,6 +21,7 @@ from limbeck.models.sources import Source
 from limbeck.objectives import CrossEntropy, FitNet
 from limbeck.recipes import Recipe, Training, find
 from limbeck.recipes.recipe import from_json
+from limbeck.shipping import exporting
 from limbeck.spec import SpecError
 from limbeck.training import Train
 

@@ -11,14 +11,16 @@ import pytest
 import torch
 from PIL import Image
 
-from limbeck import data, evaluating, experiment, exporting, files, judging, predicting, trained
+from limbeck import data, experiment, files
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
+from limbeck.judging import concluding, evaluating, trained
 from limbeck.objectives import KD
 from limbeck.recipes import Data, Recipe, Weights, find
 from limbeck.report.page.facts import read_facts
+from limbeck.shipping import exporting, predicting
 from limbeck.training import Engine
 
 QUIET = Console(quiet=True)
@@ -75,7 +77,7 @@ class TestRun:
 
     def test_what_is_kept_is_judged_again(self, own: Recipe, engine: Engine, shapes: Path) -> None:
         results = run(own)
-        again, details = judging.reassess(Path("out"))
+        again, details = concluding.reassess(Path("out"))
         assert again["measurements"] == results["measurements"]
         assert details["classes"]["my-shapes"] == ["round", "straight"]
         judged = evaluating.evaluate("out", engine=engine, console=QUIET)
@@ -107,11 +109,11 @@ class TestRun:
         assert read_facts(Path("out")).pictures.startswith("The pictures of my-shapes cannot be had: ")
 
     def test_changed_pictures_are_refused(self, own: Recipe, shapes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        conclude = judging.conclude
-        monkeypatch.setattr(judging, "conclude", lambda *rest: (_ for _ in ()).throw(KeyboardInterrupt))
+        conclude = concluding.conclude
+        monkeypatch.setattr(concluding, "conclude", lambda *rest: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(own)
-        monkeypatch.setattr(judging, "conclude", conclude)
+        monkeypatch.setattr(concluding, "conclude", conclude)
         file = shapes / "test" / "round" / "60.png"
         content = file.read_bytes()
         shutil.copy(shapes / "train" / "round" / "0.png", file)

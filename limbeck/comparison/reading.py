@@ -14,10 +14,10 @@ from limbeck.errors import LimbeckError
 from limbeck.evaluation.differences import Values
 from limbeck.evaluation.metrics import correct
 from limbeck.evaluation.results import key
+from limbeck.judging.trained import Planned, answers_file, kept_answers, read_plan
 from limbeck.recipes.recipe import read_recipe
 from limbeck.runs import RunFolder
 from limbeck.spec import in_full
-from limbeck.trained import Planned, answers_file, kept_answers, read_plan
 
 _SAME = 1e-9  # accuracies worked out twice
 Right = dict[tuple[str, int | None], np.ndarray]

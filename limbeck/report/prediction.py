@@ -12,7 +12,7 @@ from limbeck.report.table import quiet_table
 
 if TYPE_CHECKING:
     from limbeck.console import FittingTable
-    from limbeck.predicting import Prediction
+    from limbeck.shipping.predicting import Prediction
 
 
 def prediction_table(predictions: Iterable[Prediction], classes: Sequence[str], top: int) -> FittingTable:

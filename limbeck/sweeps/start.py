@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limbeck import files, ranks
+from limbeck import files
 from limbeck.console import Console
 from limbeck.errors import LimbeckError
 from limbeck.experiment import recipe_of
 from limbeck.folders import refuse_foreign
+from limbeck.processes import ranks
 from limbeck.recipes import CATALOGUE, Recipe
 from limbeck.report import all_failed, sweep_markdown
 from limbeck.sweeps.axes import Plan, Trial, planned

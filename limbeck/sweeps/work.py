@@ -32,13 +32,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from limbeck import files, judging
+from limbeck import files
 from limbeck.console import Console
 from limbeck.data import Dataset, title
 from limbeck.errors import LimbeckError, TrainingError
 from limbeck.evaluation.results import key
 from limbeck.experiment import Experiment, divided
 from limbeck.folders import refuse_changed
+from limbeck.judging import concluding
 from limbeck.recipes import Training
 from limbeck.runs import RunFolder
 from limbeck.sweeps.axes import Plan, Trial
@@ -151,7 +152,7 @@ class Work:
         experiment.engine = choose(recipe.device)  # once more for its threads, which are the whole process's
         networks, failed = self._trained(experiment, roles)
         engine, held_out = experiment.engine, experiment.held_out
-        judged, _ = judging.conclude(recipe, shelf, networks, held_out, (), engine, self.console, brief=True)
+        judged, _ = concluding.conclude(recipe, shelf, networks, held_out, (), engine, self.console, brief=True)
         figures = judged["summary"].get(key(title(recipe.data.name), "holdout"), {})
         portraits: dict[str, list[dict[str, Any]]] = {}
         for portrait in judged["networks"]:

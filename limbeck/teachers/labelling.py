@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny
 
-from limbeck import files, ranks
+from limbeck import files
 from limbeck.console import size
 from limbeck.data.views import Views, variants
 from limbeck.errors import LimbeckError
+from limbeck.processes import ranks
 from limbeck.spec import Family
 from limbeck.teachers.answers import Answers
 from limbeck.teachers.assignment import Assignment

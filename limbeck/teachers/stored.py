@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from limbeck import ranks
 from limbeck.objectives import Outputs
+from limbeck.processes import ranks
 from limbeck.teachers.answers import Answers
 from limbeck.training.loop import LabelsViews
 

@@ -14,8 +14,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from limbeck import ranks
 from limbeck.errors import LimbeckError
+from limbeck.processes import ranks
 from limbeck.spec import Spec
 
 _OWN_THREADS = torch.get_num_threads()  # before anybody sets them

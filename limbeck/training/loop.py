@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from limbeck import files, ranks, streams
+from limbeck import files, streams
 from limbeck.data.mixing import mix
 from limbeck.data.views import make_views
 from limbeck.errors import LimbeckError, TrainingError
 from limbeck.objectives import Mixed, Outputs, Tapped, total
+from limbeck.processes import ranks
 from limbeck.training import checkpoint
 from limbeck.training.averaging import average, has_statistics, settle
 from limbeck.training.batches import Given, Part, batch_of, chunked, cut, shown

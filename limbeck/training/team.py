@@ -22,9 +22,10 @@ from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from limbeck import ranks, streams
+from limbeck import streams
 from limbeck.errors import LimbeckError
 from limbeck.objectives import Batch, Outputs, Tapped
+from limbeck.processes import ranks
 from limbeck.training.device import Engine
 from limbeck.training.optim import Train
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import tyro
 
-from limbeck import judging, report
+from limbeck import report
 from limbeck.console import Console
 from limbeck.errors import LimbeckError
+from limbeck.judging import concluding
 from limbeck.models.weights import load_network, save_network
 from limbeck.runs import RunFolder
 from limbeck.training import Device, choose
@@ -39,7 +40,7 @@ def main(setting: Setting, console: Console) -> None:
     saved = load_network(setting.run / f"seed{setting.seed}" / "distilled" / "weights.safetensors")
     save_network(setting.out, saved.network, saved.model, saved.classes, setting.data, half=True, side=saved.side)
     RunFolder(setting.run).note_evaluation("distilled, half precision", setting.seed, setting.data, "test")
-    results = judging.evaluate(setting.out, engine=choose(Device(precision="fp32")), console=console)
+    results = concluding.evaluate(setting.out, engine=choose(Device(precision="fp32")), console=console)
     console.show(report.result_table(results, str(setting.out)))
 
 

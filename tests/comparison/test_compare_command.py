@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from limbeck import judging
 from limbeck.cli import main
 from limbeck.comparison import compare
+from limbeck.judging import concluding
 from limbeck.report import comparison_notes
 from limbeck.report.page import write_comparison
 from limbeck.training import loop
@@ -28,7 +28,7 @@ def test_the_screen_the_file_and_the_page(runs: Runs, monkeypatch: pytest.Monkey
 
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(loop, "fit", never)
-    monkeypatch.setattr(judging, "predict", never)
+    monkeypatch.setattr(concluding, "predict", never)
     assert main(["compare", "one", "other", "--json", "figures.json"]) == 0
     lines = capsys.readouterr().out.splitlines()
     results = json.loads(Path("figures.json").read_text())

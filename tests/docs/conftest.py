@@ -12,12 +12,13 @@ import pytest
 from given import few
 from torch import Tensor, nn
 
-from limbeck import data, distillation, experiment, exporting, own, planning, recipes
+from limbeck import data, distillation, experiment, own, planning, recipes
 from limbeck.data import Dataset, Entry
 from limbeck.evaluation import cost
 from limbeck.models import libraries
 from limbeck.models.libraries import Made
 from limbeck.recipes import Recipe, Training
+from limbeck.shipping import exporting
 from limbeck.training import Device, Job, Train
 
 COUNTS = {"train": 40, "test": 40}

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from limbeck import ranks
 from limbeck.errors import LimbeckError
 from limbeck.objectives import Outputs
-from limbeck.ranks import Place
+from limbeck.processes import ranks
+from limbeck.processes.ranks import Place
 from limbeck.training import Engine, Train
 from limbeck.training.batches import chunked
 from limbeck.training.team import Team, refuse_small_batches

@@ -15,11 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from limbeck import data, files, robustness, trained
+from limbeck import data, files
 from limbeck.console import Console
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.assessment import Who
 from limbeck.evaluation.results import key
+from limbeck.judging import robustness, trained
 
 _ROLES = ("teacher", "alone", "distilled")
 Rows = Sequence[Mapping[str, Any]]
@@ -211,7 +212,7 @@ def _instead(path: Path) -> str:
 
 def _work_out_again(facts: Facts) -> None:
     """The details of a run that has none, from its answers; and the metrics that its results.json lacks."""
-    from limbeck.judging import reassess
+    from limbeck.judging.concluding import reassess
 
     try:
         again = reassess(facts.path)

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from limbeck import files, trained
+from limbeck import files
 from limbeck.evaluation.assessment import Answers, Who, assess
 from limbeck.evaluation.corruptions.catalogue import KINDS
 from limbeck.evaluation.results import ONE_TEACHER
+from limbeck.judging import trained
 from limbeck.recipes import digits
 
 ROLES = ("teacher", "alone", "distilled")

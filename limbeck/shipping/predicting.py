@@ -14,10 +14,10 @@ from limbeck import files, own
 from limbeck.data.pictures.decoding import Broken, Fit, decode
 from limbeck.data.pictures.files import SUFFIXES, files_below
 from limbeck.errors import LimbeckError
-from limbeck.exports.graph import Session, can_run_onnx, read_labels
+from limbeck.judging.trained import reading_of
 from limbeck.models.weights import load_network
-from limbeck.student import chosen_of_run
-from limbeck.trained import reading_of
+from limbeck.shipping.graph import Session, can_run_onnx, read_labels
+from limbeck.shipping.student import chosen_of_run
 
 STDIN = "-"
 _AT_ONCE = 64

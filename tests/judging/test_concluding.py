@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from limbeck import data, evaluating, experiment, judging
+from limbeck import data, experiment
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import Dataset
@@ -19,6 +19,7 @@ from limbeck.errors import LimbeckError
 from limbeck.evaluation.assessment import SCALING
 from limbeck.evaluation.results import ONE_TEACHER
 from limbeck.files import read_json, read_tensors, write_tensors
+from limbeck.judging import concluding, evaluating
 from limbeck.models.weights import load_network, save_network
 from limbeck.recipes import Recipe, Weights
 from limbeck.training import Engine
@@ -96,27 +97,27 @@ def test_everything_can_be_worked_out_again_from_the_answers_alone(
     finished: Path, engine: Engine, splits_read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results, details = (read_json(finished / name) for name in ("results.json", "details.json"))
-    monkeypatch.setattr(judging, "predict", None)
+    monkeypatch.setattr(concluding, "predict", None)
     before = len(splits_read)
-    again = judging.reassess(finished)
+    again = concluding.reassess(finished)
     assert {**results, **again.results} == results
     assert again.results.keys() == {"measurements", "summary", "cost", "shift", "not_measured"}
     assert again.results["cost"] is not None
     assert {"recipe": details["recipe"], **again.details} == details
     for path in finished.rglob("weights.safetensors"):
         path.unlink()
-    assert judging.reassess(finished) == again
+    assert concluding.reassess(finished) == again
     assert len(splits_read) == before
     for path in finished.rglob("logits-*.safetensors"):
         path.unlink()
     with pytest.raises(LimbeckError, match=r"^out has no answers of its networks\. Remove its results\.json, if "):
-        judging.reassess(finished)
+        concluding.reassess(finished)
 
 
 def test_answers_of_other_weights_are_not_worked_with(finished: Path) -> None:
     answers = finished / "seed0" / "alone" / "logits-few-test.safetensors"
     write_tensors(answers, read_tensors(answers), {"weights": "another network's"})
-    again = judging.reassess(finished).results["measurements"]
+    again = concluding.reassess(finished).results["measurements"]
     assert {m["seed"] for m in again if (m["role"], m["split"]) == ("alone", "test")} == {1}
 
 

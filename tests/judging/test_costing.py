@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from limbeck import evaluating, experiment
+from limbeck import experiment
 from limbeck.console import Console
-from limbeck.costing import cost_of
 from limbeck.evaluation import cost
 from limbeck.evaluation.cost import Cost
+from limbeck.judging import evaluating
+from limbeck.judging.costing import cost_of
 from limbeck.models.ensemble import Ensemble
 from limbeck.models.model import Model
 from limbeck.recipes import Recipe

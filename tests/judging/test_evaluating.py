@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from limbeck import data, evaluating, robustness
+from limbeck import data
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.files import read_json
+from limbeck.judging import evaluating, robustness
 from limbeck.models.model import Model
 from limbeck.models.sources import Source
 from limbeck.models.weights import save_network

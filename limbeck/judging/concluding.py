@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from limbeck import costing, data, files, portraits, robustness, trained
+from limbeck import data, files
 from limbeck.console import Console
 from limbeck.data import Dataset, Reading
 from limbeck.errors import LimbeckError
@@ -18,9 +18,10 @@ from limbeck.evaluation.assessment import Answers, Assessment, Corrupted, Who, a
 from limbeck.evaluation.results import SCHEMA, named
 from limbeck.evaluation.shift import shifts
 from limbeck.folders import refuse_changed
+from limbeck.judging import costing, portraits, robustness, trained
+from limbeck.judging.trained import answers_file, keep_answers, kept_answers
 from limbeck.recipes.recipe import Recipe
 from limbeck.runs import RunFolder
-from limbeck.trained import answers_file, keep_answers, kept_answers
 from limbeck.training import Engine
 
 Split = Literal["test", "train"]

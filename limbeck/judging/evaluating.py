@@ -9,16 +9,17 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from limbeck import costing, data, files, judging, own, portraits, robustness, trained
+from limbeck import data, files, own
 from limbeck.console import Console
 from limbeck.data import Dataset, Reading
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.assessment import Corrupted, Who, assess
 from limbeck.evaluation.calibration import fit_temperature
-from limbeck.judging import Judged, Split
+from limbeck.judging import concluding, costing, portraits, robustness, trained
+from limbeck.judging.concluding import Judged, Split
+from limbeck.judging.trained import Known, Trained, answers_file, kept_answers
 from limbeck.models.sources import Source, is_source
-from limbeck.trained import Known, Trained, answers_file, kept_answers
 from limbeck.training import Engine
 
 
@@ -77,7 +78,7 @@ def evaluate(
         theirs = _trained(teacher, code) or trained.of_source(_source(teacher), classes)
         known = trained.teacher_of(theirs, _name(teacher))
         found = found._replace(networks={("teacher", None): known, **found.networks})
-    sets, not_measured = judging.load_sets(names, split, engine, console, reading)
+    sets, not_measured = concluding.load_sets(names, split, engine, console, reading)
     if not sets:
         raise LimbeckError("\n".join(absent["why"] for absent in not_measured))
     for reason in engine.reasons:
@@ -100,7 +101,7 @@ def evaluate(
             asked, kept = (data.title(names[0]), split), _inside(found)
             corrupted, absent = robustness.of_first_seed(networks, asked, sets, engine, console, found.folder, kept)
             not_measured += absent
-        assessment = assess(judging.asked(networks, sets, answers), _temperatures(found), corrupted)
+        assessment = assess(concluding.asked(networks, sets, answers), _temperatures(found), corrupted)
     measured = None
     if cost:
         measured, absent = costing.cost_of(networks, next(iter(sets.values())).image_shape, engine, costing.IN_FULL)
@@ -108,7 +109,7 @@ def evaluate(
         if measured and found.folder is not None:
             with _alone_in(found):
                 found.folder.renew_cost(measured)
-    results, details = judging.concluded(assessment, drawn, networks, sets, not_measured, measured)
+    results, details = concluding.concluded(assessment, drawn, networks, sets, not_measured, measured)
     return {**results, "notes": [*results["notes"], *notes], "details": details}
 
 

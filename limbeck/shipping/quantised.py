@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from limbeck.exports.graph import rewritten
+from limbeck.shipping.graph import rewritten
 
 
 def write_dynamic(path: Path, original: Path) -> None:

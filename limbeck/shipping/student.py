@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from limbeck import data, files, trained
+from limbeck import data, files
 from limbeck.data import Reading
 from limbeck.data.views import Views
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.assessment import Who
+from limbeck.judging import trained
+from limbeck.judging.trained import Planned
 from limbeck.models.weights import Saved, load_network
 from limbeck.runs import RunFolder
-from limbeck.trained import Planned
 
 
 class Learned(NamedTuple):

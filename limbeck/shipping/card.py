@@ -71,7 +71,7 @@ def model_card(exported: Mapping[str, Any], classes: Sequence[str], what: str, m
     """The text of a README.md.
 
     Args:
-        exported: the content of export.json (keys: `limbeck.exporting`).
+        exported: the content of export.json (keys: `limbeck.shipping.exporting`).
         classes: their names in the order of the logits.
         what: a paragraph that says what it is.
         made: how it was trained, in Markdown.

@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from limbeck import exporting, files
+from limbeck import files
 from limbeck.cli import main
 from limbeck.data.views import Views
 from limbeck.errors import LimbeckError
-from limbeck.exports.graph import Session, read_labels
 from limbeck.models.model import Model
 from limbeck.models.weights import load_network, save_network
-from limbeck.student import chosen
+from limbeck.shipping import exporting
+from limbeck.shipping.graph import Session, read_labels
+from limbeck.shipping.student import chosen
 
 onnxruntime = pytest.importorskip("onnxruntime")
 FORMS = {"student.py", "student.safetensors", "student.pt2", "student.onnx"}

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from limbeck import data, files, trained
+from limbeck import data, files
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.data.views import make_views
@@ -38,15 +38,16 @@ from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.cost import costs
 from limbeck.evaluation.metrics import accuracy
-from limbeck.exports.card import model_card
-from limbeck.exports.graph import Session, needs_onnx, write_onnx
-from limbeck.exports.plain import Plain, plain
-from limbeck.exports.program import write_program
-from limbeck.exports.quantised import write_dynamic, write_static
 from limbeck.folders import refuse_foreign
+from limbeck.judging import trained
 from limbeck.models.programs import program
 from limbeck.runs import RunFolder, hardware
-from limbeck.student import Student, chosen, told
+from limbeck.shipping.card import model_card
+from limbeck.shipping.graph import Session, needs_onnx, write_onnx
+from limbeck.shipping.plain import Plain, plain
+from limbeck.shipping.program import write_program
+from limbeck.shipping.quantised import write_dynamic, write_static
+from limbeck.shipping.student import Student, chosen, told
 from limbeck.training import Device, Engine, choose
 
 _CALIBRATED_BY = 512  # views

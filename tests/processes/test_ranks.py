@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import limbeck
-from limbeck import ranks
 from limbeck.cli import main
 from limbeck.errors import LimbeckError
-from limbeck.ranks import Place
+from limbeck.processes import ranks
+from limbeck.processes.ranks import Place
 from limbeck.recipes import Recipe
 from limbeck.training import Device, choose
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from limbeck import files
 from limbeck.errors import LimbeckError
-from limbeck.exports.plain import plain
 from limbeck.models.model import Model
 from limbeck.models.normalised import Normalised
+from limbeck.shipping.plain import plain
 
 STATISTICS = ([0.4, 0.5, 0.6], [0.2, 0.25, 0.3])
 CLASSES = ("cat", 'a "dog"', "it's")

@@ -12,14 +12,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from limbeck import evaluating, experiment, judging, robustness
+from limbeck import experiment
 from limbeck.console import Console
 from limbeck.data import Dataset, DataUnavailable
 from limbeck.evaluation import predict
 from limbeck.evaluation.corruptions import KINDS, corrupted_set
 from limbeck.files import read_json
+from limbeck.judging import concluding, evaluating, robustness
+from limbeck.judging.robustness import Place, corruption_accuracies, kept_corruptions
 from limbeck.recipes import Recipe
-from limbeck.robustness import Place, corruption_accuracies, kept_corruptions
 from limbeck.training import Device, Engine, choose
 
 QUIET = Console(quiet=True, file=io.StringIO())
@@ -155,7 +156,7 @@ def test_a_run_that_asks_for_it(
             assert entry["corruptions"] is None
     looks = [json.loads(line) for line in (folder / "evaluations.jsonl").read_text().splitlines()]
     assert [(look["role"], look["seed"]) for look in looks if look["split"] == "test, corrupted"] == list(measured)
-    again = judging.reassess(folder)
+    again = concluding.reassess(folder)
     assert again.results == {name: results[name] for name in again.results}
     assert {"recipe": details["recipe"], **again.details} == details
     sets_made.clear()
@@ -196,14 +197,14 @@ def test_pictures_that_are_not_there_or_have_no_label(
 
 
 def test_the_first_test_set_may_not_be_had(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = judging.data.load
+    load = concluding.data.load
 
     def offline(name: str, split: str, *more: Any) -> Dataset:
         if split == "test":
             raise DataUnavailable("few cannot be had. Tried: the network")
         return load(name, split, *more)
 
-    monkeypatch.setattr(judging.data, "load", offline)
+    monkeypatch.setattr(concluding.data, "load", offline)
     protocol = tiny.protocol.with_(corruptions=True, seeds=(0,))
     results = experiment.run(tiny.with_(protocol=protocol), Path("out"), console=QUIET).results
     assert {"what": "corruptions", "why": "few cannot be had."} in results["not_measured"]

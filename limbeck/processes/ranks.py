@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limbeck.errors import LimbeckError, TrainingError
-from limbeck.watch import LostError, Watch, ending
+from limbeck.processes.watch import LostError, Watch, ending
 
 if TYPE_CHECKING:
     import torch

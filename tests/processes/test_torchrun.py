@@ -25,7 +25,7 @@ OPTIONS = [
 COMMAND = """
 import os, sys
 from pathlib import Path
-from limbeck import costing
+from limbeck.judging import costing
 from limbeck.cli import main
 
 costing.AT_THE_END = 0.05  # seconds: what networks cost is not what is tested

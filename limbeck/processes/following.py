@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
 
-from limbeck import ranks
 from limbeck.errors import TrainingError
+from limbeck.processes import ranks
 from limbeck.recipes.recipe import Recipe, Training
 
 if TYPE_CHECKING:

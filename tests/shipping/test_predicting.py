@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from limbeck import exporting, predicting
 from limbeck.cli import main
 from limbeck.data import Reading
 from limbeck.errors import LimbeckError
 from limbeck.models.model import Model
 from limbeck.models.weights import save_network
+from limbeck.shipping import exporting, predicting
 
 CLASSES = ("red", "green", "blue")
 

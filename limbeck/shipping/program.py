@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from limbeck import files
-from limbeck.exports.graph import quietly
+from limbeck.shipping.graph import quietly
 
 
 def write_program(path: Path, network: nn.Module, pictures: Tensor) -> None:
