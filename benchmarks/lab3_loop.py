@@ -25,8 +25,8 @@ from turns import referee
 
 from limbeck import data, files, models, recipes
 from limbeck.console import Console
+from limbeck.environment import hardware, slug
 from limbeck.errors import LimbeckError, unknown
-from limbeck.runs import hardware, slug
 from limbeck.training import Device, choose
 
 

@@ -27,8 +27,8 @@ from turns import referee
 
 from limbeck import data, files, models
 from limbeck.console import Console
+from limbeck.environment import hardware, slug
 from limbeck.errors import LimbeckError, unknown
-from limbeck.runs import hardware, slug
 from limbeck.training import Device, choose
 
 H200_FLOOR_SECONDS = 0.175 / 50_000

@@ -33,11 +33,11 @@ from limbeck import data, files
 from limbeck.console import Console, size
 from limbeck.data import Dataset, Reading
 from limbeck.data.views import Views
+from limbeck.environment import hardware
 from limbeck.evaluation import predict
 from limbeck.evaluation.metrics import accuracy
 from limbeck.models.model import Model
 from limbeck.objectives import KD
-from limbeck.runs import hardware
 from limbeck.teachers import LiveTeacher
 from limbeck.training import AdamW, Device, Job, Train, choose, fit
 

@@ -29,7 +29,7 @@ from limbeck.models.sources import Source
 from limbeck.models.weights import load_network, save_network
 from limbeck.processes import ranks
 from limbeck.processes.following import follow, together
-from limbeck.recipes.catalogue import find
+from limbeck.recipes.catalogue import recipe_of
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
 from limbeck.rehearsal import rehearse
 from limbeck.runs import RunFolder, folder_of, open_run
@@ -113,20 +113,6 @@ def page_of(folder: RunFolder, console: Console) -> Path | None:
         said = str(error) if isinstance(error, LimbeckError) else f"{type(error).__name__}: {error}"
         console.show(f"The page could not be made: {said}\nType `limbeck report {folder.path}` to try it again.")
         return None
-
-
-def recipe_of(recipe: Recipe | str | Path, taker: str) -> Recipe:
-    """What was given as a recipe; ``taker`` is the function that it was given to.
-
-    Raises:
-        LimbeckError: it is none, and no name or path of one.
-    """
-    if isinstance(recipe, (str, Path)):
-        return find(str(recipe))
-    if not isinstance(recipe, Recipe):
-        called = " Call it: it is a function." if callable(recipe) else ""
-        raise LimbeckError(f"{taker} takes a Recipe, or the name or path of one, not {type(recipe).__name__}.{called}")
-    return recipe
 
 
 def divided(recipe: Recipe, engine: Engine, console: Console) -> tuple[Dataset, Dataset]:

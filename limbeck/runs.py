@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import importlib.metadata
 import json
-import os
-import platform
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from limbeck import files, own
+from limbeck.environment import environment
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.results import KEYS
 from limbeck.folders import UNFINISHED, busy, clear, names, refuse_foreign
-from limbeck.processes import ranks
 from limbeck.recipes.fields import differences
 from limbeck.recipes.recipe import Recipe, Teacher, Training, read_recipe
 from limbeck.training import Engine
@@ -35,7 +27,6 @@ _CONTENTS = (
     *("answers", "teacher", "seed*", "trackers.json", "tensorboard", "wandb"),
     *("SHA256SUMS", "environment.json", "pictures.json", "recipe.json"),
 )
-_PACKAGES = ("limbeck", "torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
 
 
 class Digested(Protocol):
@@ -118,7 +109,8 @@ class RunFolder:
 
         ``pictures`` is what there is to say of pictures of one's own.
         """
-        start = {**_environment(engine), "recipe": what.digest(), **({"pictures": [*pictures]} if pictures else {})}
+        start = {"when": _now(), **environment(engine), "recipe": what.digest()}
+        start |= {"pictures": [*pictures]} if pictures else {}
         files.write_json(self.path / "environment.json", {"starts": [*self._starts(), start]})
 
     def noted_digest(self) -> str | None:
@@ -253,65 +245,6 @@ def _plainly_a_run(path: Path) -> bool:
     ours = ("lock", UNFINISHED, *_CONTENTS)
     there = names(path)
     return "environment.json" in there and all(any(fnmatch(name, pattern) for pattern in ours) for name in there)
-
-
-def _environment(engine: Engine) -> dict[str, Any]:
-    return {
-        "when": _now(),
-        "command": sys.argv,
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "processes": ranks.size(),
-        "accelerator": torch.cuda.get_device_name(engine.device) if engine.device.type == "cuda" else None,
-        "revision": _revision(),
-        "decisions": list(engine.reasons),
-    }
-
-
-def processor() -> str:
-    """The processor's name, as the system gives it."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def hardware(device: torch.device) -> str:
-    """What a device computes with: the GPU's name, or the processor's and its cores."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{processor()}, {os.cpu_count()} cores"
-
-
-def slug(text: str) -> str:
-    """A text as a file name: small letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _revision() -> str | None:
-    """The git revision of limbeck's source, with a mark where it has changes; None outside a checkout."""
-    here = Path(__file__)
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", *words], cwd=here.parent, capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", here.name)  # an installed copy may lie in somebody else's repository
-        return git("describe", "--always", "--dirty", "--abbrev=12")
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 def _now() -> str:

@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from limbeck import runs
+from limbeck import environment
 from limbeck.data.views import AutoAugment, RandAugment, Views
+from limbeck.environment import hardware, slug
 from limbeck.errors import LimbeckError
 from limbeck.objectives import CrossEntropy
 from limbeck.recipes import Recipe, Training, Weights
 from limbeck.recipes.fields import differences
 from limbeck.recipes.recipe import from_json
-from limbeck.runs import hardware, open_run, slug
+from limbeck.runs import open_run
 from limbeck.training import AdamW, Engine, Schedule
 
 HOLD = """
@@ -294,17 +295,17 @@ def test_the_revision_is_that_of_a_checkout_and_of_nothing_else(
 
     source = tmp_path / "runs.py"
     source.write_text("")
-    monkeypatch.setattr(runs, "__file__", str(source))
-    assert runs._revision() is None
+    monkeypatch.setattr(environment, "__file__", str(source))
+    assert environment._revision() is None
     git("init")
-    assert runs._revision() is None  # an installed copy in somebody else's repository
+    assert environment._revision() is None  # an installed copy in somebody else's repository
     git("add", "runs.py")
     git("commit", "-m", "first")
-    revision = runs._revision()
+    revision = environment._revision()
     assert revision is not None
     assert len(revision) == 12
     source.write_text("changed")
-    assert runs._revision() == f"{revision}-dirty"
+    assert environment._revision() == f"{revision}-dirty"
 
 
 def test_a_finished_file_is_sealed(tiny: Recipe) -> None:

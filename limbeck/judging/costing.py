@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import nn
 
+from limbeck.environment import hardware
 from limbeck.evaluation.assessment import Who, of_one_seed
 from limbeck.models.composed import described
-from limbeck.runs import hardware
 from limbeck.training import Engine
 
 COST = "cost"

@@ -50,6 +50,20 @@ def find(name: str) -> Recipe:
     raise unknown("recipe", name, CATALOGUE, "Type `limbeck recipes` to see them, or give the path of a recipe.py.")
 
 
+def recipe_of(recipe: Recipe | str | Path, taker: str) -> Recipe:
+    """What was given as a recipe; ``taker`` is the function that it was given to.
+
+    Raises:
+        LimbeckError: it is none, and no name or path of one.
+    """
+    if isinstance(recipe, (str, Path)):
+        return find(str(recipe))
+    if not isinstance(recipe, Recipe):
+        called = " Call it: it is a function." if callable(recipe) else ""
+        raise LimbeckError(f"{taker} takes a Recipe, or the name or path of one, not {type(recipe).__name__}.{called}")
+    return recipe
+
+
 def describe(name: str) -> str:
     """A recipe's name and what its author says of it: purpose, time, results.
 

@@ -34,6 +34,7 @@ from limbeck import data, files
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.data.views import make_views
+from limbeck.environment import hardware
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.cost import costs
@@ -41,7 +42,7 @@ from limbeck.evaluation.metrics import accuracy
 from limbeck.folders import refuse_foreign
 from limbeck.judging import trained
 from limbeck.models.programs import program
-from limbeck.runs import RunFolder, hardware
+from limbeck.runs import RunFolder
 from limbeck.shipping.card import model_card
 from limbeck.shipping.graph import Session, needs_onnx, write_onnx
 from limbeck.shipping.plain import Plain, plain

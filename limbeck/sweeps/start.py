@@ -10,10 +10,10 @@ from typing import Any
 from limbeck import files
 from limbeck.console import Console
 from limbeck.errors import LimbeckError
-from limbeck.experiment import recipe_of
 from limbeck.folders import refuse_foreign
 from limbeck.processes import ranks
 from limbeck.recipes import CATALOGUE, Recipe
+from limbeck.recipes.catalogue import recipe_of
 from limbeck.report import all_failed, sweep_markdown
 from limbeck.sweeps.axes import Plan, Trial, planned
 from limbeck.sweeps.settings import SweepOptions, given

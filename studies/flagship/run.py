@@ -25,11 +25,11 @@ import tyro
 from limbeck import files, recipes
 from limbeck.console import Console, duration
 from limbeck.data import CATALOGUE
+from limbeck.environment import hardware, slug
 from limbeck.errors import LimbeckError, unknown
 from limbeck.evaluation.statistics import mean_with_interval
 from limbeck.objectives import CrossEntropy, TfKD
 from limbeck.recipes import Recipe, Training
-from limbeck.runs import hardware, slug
 from limbeck.training import Device, choose
 
 HERE = Path(__file__).resolve().parent

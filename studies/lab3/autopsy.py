@@ -26,6 +26,7 @@ from limbeck import data, experiment, files, recipes
 from limbeck.console import Console, duration
 from limbeck.data import Dataset
 from limbeck.data.views import Views, make_views
+from limbeck.environment import hardware, slug
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.statistics import mean_with_interval
@@ -33,7 +34,7 @@ from limbeck.models.weights import load_network
 from limbeck.objectives import KD
 from limbeck.recipes import Recipe, Training, Weights
 from limbeck.recipes.lab3 import DoubleSoftmax
-from limbeck.runs import RunFolder, hardware, slug
+from limbeck.runs import RunFolder
 from limbeck.teachers import Stored
 from limbeck.training import SGD, AdamW, Device, Schedule, choose
 

@@ -16,9 +16,9 @@ import torch
 
 from limbeck import files, report, sweeps
 from limbeck.console import Console
+from limbeck.environment import hardware, slug
 from limbeck.errors import LimbeckError
 from limbeck.objectives import Objective
-from limbeck.runs import hardware, slug
 from limbeck.training import choose
 
 RESULTS = Path(__file__).parent / "results"

@@ -30,10 +30,10 @@ from torch import Tensor, nn
 from limbeck import data, files, streams
 from limbeck.data.views import Views
 from limbeck.distillation import prepared
+from limbeck.environment import hardware, slug
 from limbeck.models.model import Model
 from limbeck.objectives import CRD, DML, KD, RKD, SP, CrossEntropy, FitNet
 from limbeck.processes import ranks
-from limbeck.runs import hardware, slug
 from limbeck.teachers import Live, Stored, Table
 from limbeck.training import SGD, AdamW, Device, Job, Schedule, Train, choose, fit
 
