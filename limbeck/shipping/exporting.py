@@ -51,7 +51,7 @@ from limbeck.shipping.quantised import write_dynamic, write_static
 from limbeck.shipping.student import Student, chosen, told
 from limbeck.training import Device, Engine, choose
 
-_CALIBRATED_BY = 512  # views
+_CALIBRATED_BY = 1024  # views
 _SECONDS = 2.0  # of timing, for each form
 _FLOAT_POINTS, _INT8_POINTS = 1e-4, 0.01
 _WEIGHTS, _PLAIN, _PROGRAM, _ONNX = "student.safetensors", "student.py", "student.pt2", "student.onnx"
@@ -224,7 +224,7 @@ def _views(student: Student, engine: Engine, console: Console) -> Tensor:
     whole = data.load(learned.data, "train", console, student.reading)
     own_split = "val" in data.resolve(learned.data, student.reading).splits
     kept, _ = data.hold_out(whole, 0 if own_split else learned.holdout)
-    index = kept[:_CALIBRATED_BY]
+    index = kept[torch.linspace(0, len(kept) - 1, min(_CALIBRATED_BY, len(kept))).long()]  # of every class
     views = make_views(whole.fetch(index), index, learned.views, learned.view_seed, 0)
     return engine.pictures(views).contiguous()
 

@@ -16,7 +16,8 @@ from limbeck.errors import LimbeckError
 from limbeck.models.model import Model
 from limbeck.models.weights import load_network, save_network
 from limbeck.shipping import exporting
-from limbeck.shipping.graph import Session, read_labels
+from limbeck.shipping.graph import Session, read_labels, write_onnx
+from limbeck.shipping.quantised import write_static
 from limbeck.shipping.student import chosen
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -68,6 +69,29 @@ def test_onnx_takes_any_number_of_pictures_and_names_its_classes(exported: expor
         pictures = torch.rand(count, 3, 32, 32)
         with torch.no_grad():
             assert torch.allclose(Session(exported.folder / "student.onnx")(pictures), network(pictures), atol=1e-3)
+
+
+class _Stretched(torch.nn.Module):
+    """Which third of a picture is the brightest; a pixel that is white makes all three values far larger."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = torch.nn.Linear(3, 3)
+        self.last.load_state_dict({"weight": torch.eye(3), "bias": torch.zeros(3)})
+
+    def forward(self, images: Tensor) -> Tensor:
+        thirds = torch.nn.functional.adaptive_avg_pool2d(images, (1, 3)).mean(1).flatten(1)
+        return self.last(thirds + 1e5 * torch.relu(images - 0.95).mean((1, 2, 3))[:, None])
+
+
+def test_a_few_extreme_values_do_not_take_all_the_steps_of_eight_bits(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    views = 0.9 * torch.rand(1024, 3, 12, 12)
+    views[8, 0, 0, 0] = 1.0
+    write_onnx(tmp_path / "whole.onnx", _Stretched().eval(), views[:2], tuple("abc"))
+    write_static(tmp_path / "eight.onnx", tmp_path / "whole.onnx", views)
+    whole, eight = (Session(tmp_path / name)(views[1::2]).argmax(1) for name in ("whole.onnx", "eight.onnx"))
+    assert (whole == eight).double().mean() > 0.9
 
 
 def test_nothing_of_this_machine_is_in_the_files(exported: exporting.Exported) -> None:
