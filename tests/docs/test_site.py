@@ -34,7 +34,7 @@ def test_every_public_name_is_in_the_reference() -> None:
             assert thing.__name__ in rooms, name
         else:
             assert name in documented or f"`limbeck.{name}` is" in REFERENCE, name
-    for room in rooms:
+    for room in re.findall(r"automodule:: (limbeck[\w.]*)", REFERENCE):
         assert importlib.import_module(room).__doc__, room
 
 
