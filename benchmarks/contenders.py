@@ -29,7 +29,7 @@ from limbeck.data.views import make_views
 from limbeck.models.model import Model
 from limbeck.teachers import Answers, LiveTeacher, StoredLogits
 from limbeck.training import Device, Job, choose, fit
-from limbeck.training.loop import LabelsViews
+from limbeck.training.job import LabelsViews
 
 Labeller = Literal["live", "stored", "none"]
 _WORKERS = min(16, os.cpu_count() or 1)  # torchdistill's configuration has 16

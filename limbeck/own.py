@@ -146,10 +146,10 @@ def run_file(path: Path, purpose: str, advice: str) -> ModuleType:
 @contextlib.contextmanager
 def beside(folder: Path) -> Iterator[None]:
     """Lets a file import what lies in that folder, and not what another file found by the same name in another."""
-    for name, module in list(sys.modules.items()):
-        other = Path(getattr(module, "__file__", None) or "").parent
-        ours = (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
-        if ours and other in _BESIDE - {folder}:
+    others = _BESIDE - {folder}
+    for name, module in list(sys.modules.items()) if others else ():
+        found = Path(getattr(module, "__file__", None) or "").parent in others
+        if found and ((folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()):
             del sys.modules[name]  # who has it keeps it
     _BESIDE.add(folder)
     sys.path.insert(0, str(folder))

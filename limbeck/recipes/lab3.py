@@ -14,7 +14,7 @@ from limbeck.objectives import Batch, Outputs, Taught
 from limbeck.recipes.recipe import Data, Protocol, Recipe, Training
 from limbeck.teachers import Assignment, Labelling, LiveTeacher
 from limbeck.training import SGD, Device, Engine, Schedule, Train
-from limbeck.training.loop import LabelsViews
+from limbeck.training.job import LabelsViews
 
 
 class DoubleSoftmax(Taught):

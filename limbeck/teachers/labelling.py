@@ -19,7 +19,7 @@ from limbeck.teachers.assignment import Assignment
 from limbeck.teachers.live import LiveTeacher
 from limbeck.teachers.stored import StoredLogits, of_epoch
 from limbeck.teachers.table import ViewTable, every_answer, of_variant
-from limbeck.training.loop import LabelsViews
+from limbeck.training.job import LabelsViews
 from limbeck.training.memory import capacity
 
 HALF = 2  # bytes of a logit that is kept

@@ -8,7 +8,7 @@ from torch import Tensor
 from limbeck.objectives import Outputs
 from limbeck.processes import ranks
 from limbeck.teachers.answers import Answers
-from limbeck.training.loop import LabelsViews
+from limbeck.training.job import LabelsViews
 
 
 class StoredLogits:

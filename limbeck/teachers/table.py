@@ -11,7 +11,7 @@ from limbeck.data.views import Views, drawn_variants, make_variants, variants
 from limbeck.objectives import Outputs
 from limbeck.teachers.answers import Answers
 from limbeck.teachers.assignment import Assignment
-from limbeck.training.loop import LabelsViews
+from limbeck.training.job import LabelsViews
 
 _AT_ONCE = 1024  # pictures, in their own order: who asks first makes no difference to the bits
 

@@ -20,10 +20,8 @@ from limbeck.processes import ranks
 from limbeck.training import checkpoint
 from limbeck.training.averaging import average, has_statistics, settle
 from limbeck.training.batches import Given, Part, batch_of, chunked, cut, shown
-from limbeck.training.job import Job, LabelsViews
+from limbeck.training.job import Job
 from limbeck.training.team import Team
-
-__all__ = ["Job", "LabelsViews", "fit"]
 
 _SETTLED_BY = 5_000  # pictures
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from torch import Tensor
 
 from limbeck import experiment
 from limbeck.console import Console
@@ -15,7 +14,7 @@ from limbeck.files import digest, read_json
 from limbeck.objectives import DKD
 from limbeck.planning import _Planner
 from limbeck.recipes import Recipe, Training, Weights
-from limbeck.teachers import LiveTeacher, Stored, Table
+from limbeck.teachers import Stored, Table
 
 QUIET = Console(quiet=True, file=io.StringIO())
 SHARED = Stored(folder=Path("shared"))
@@ -25,20 +24,6 @@ SHARED = Stored(folder=Path("shared"))
 def recipe(tiny: Recipe) -> Recipe:
     """One seed, nobody alone."""
     return tiny.with_(alone=None, protocol=tiny.protocol.with_(seeds=(0,)))
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many views teachers were asked about, each time that they were."""
-    sizes: list[int] = []
-    answer = LiveTeacher.outputs
-
-    def counting(teacher: LiveTeacher, index: Tensor, views: Tensor, epoch: int) -> object:
-        sizes.append(len(index))
-        return answer(teacher, index, views, epoch)
-
-    monkeypatch.setattr(LiveTeacher, "outputs", counting)
-    return sizes
 
 
 def run(recipe: Recipe, out: str) -> str:
@@ -57,12 +42,12 @@ def stages(recipe: Recipe, folder: str) -> tuple[list[tuple[str, int, int]], int
     return [row for row in told if row[0] != "teacher"], planner.kept
 
 
-def test_runs_share_answers_where_they_depend_on_nothing_else(recipe: Recipe, asked: list[int]) -> None:
+def test_runs_share_answers_where_they_depend_on_nothing_else(recipe: Recipe, views_asked: list[int]) -> None:
     first, second = run(recipe.with_(logits=SHARED), "first"), recipe.with_(objective=DKD(), logits=SHARED)
-    assert sum(asked) == 2 * 88
+    assert sum(views_asked) == 2 * 88
     shared = run(second, "second")
     longer = recipe.with_(train=recipe.train.with_(epochs=3), logits=SHARED)
-    assert sum(asked) == 2 * 88  # the second asked nobody
+    assert sum(views_asked) == 2 * 88  # the second asked nobody
     teacher = Weights(path=Path("first/teacher/weights.safetensors"))  # the same, from a file
     told, kept = stages(longer.with_(teacher=teacher), "plan")
     assert told == [
@@ -70,9 +55,9 @@ def test_runs_share_answers_where_they_depend_on_nothing_else(recipe: Recipe, as
         ("student distilled, answers there", 2, 1),
     ]
     assert kept < stages(longer.with_(teacher=teacher, logits=Stored()), "again")[1]
-    asked.clear()
+    views_asked.clear()
     run(longer.with_(teacher=teacher), "longer")
-    assert sum(asked) == 88
+    assert sum(views_asked) == 88
     (folder,) = Path("shared").iterdir()
     assert sorted(path.name for path in folder.iterdir()) == [
         *(f"epoch000{number}.npz" for number in (1, 2, 3)), "key.json",
@@ -82,25 +67,25 @@ def test_runs_share_answers_where_they_depend_on_nothing_else(recipe: Recipe, as
     assert shared == run(recipe.with_(objective=DKD(), logits="stored"), "apart") != first
 
 
-def test_a_table_serves_every_seed_of_views(recipe: Recipe, asked: list[int]) -> None:
+def test_a_table_serves_every_seed_of_views(recipe: Recipe, views_asked: list[int]) -> None:
     assert isinstance(recipe.teacher, Training)
     recipe = recipe.with_(views=recipe.views.with_(crop=1), logits=Table(folder=Path("shared")))
     first = run(recipe, "first")
-    assert sum(asked) == 9 * 88
+    assert sum(views_asked) == 9 * 88
     teacher = Weights(path=Path("first/teacher/weights.safetensors"))
     again = recipe.with_(teacher=teacher, protocol=recipe.protocol.with_(view_seed=3, seeds=(0, 1)))
     assert stages(again, "plan")[0] == [("student distilled, answers stored", 2, 2)]
     elsewhere = again.with_(logits=Table(folder=Path("elsewhere")))
-    asked.clear()
+    views_asked.clear()
     assert stages(elsewhere, "new plan")[0] == [
         ("student distilled, teacher asked beforehand", 9, 1),
         ("student distilled, answers stored", 2, 2),
     ]
     assert not Path("elsewhere").exists()
-    assert sum(asked) < 9 * 88  # a plan does not make the table
-    asked.clear()
+    assert sum(views_asked) < 9 * 88  # a plan does not make the table
+    views_asked.clear()
     assert run(again, "again") != first
-    assert asked == []
+    assert views_asked == []
 
 
 @pytest.mark.parametrize(
@@ -123,7 +108,7 @@ def test_a_table_serves_every_seed_of_views(recipe: Recipe, asked: list[int]) ->
         ("--logits stored --logits.folder file", "logits.folder = file: file is a file. Type --logits.folder with a f"),
     ],
 )
-def test_refusals(fails: Callable[..., str], asked: list[int], words: str, message: str) -> None:
+def test_refusals(fails: Callable[..., str], views_asked: list[int], words: str, message: str) -> None:
     Path("file").touch()
     assert message in fails("run", "tiny", *words.split(), "--out", "out")
     assert not Path("out").exists()

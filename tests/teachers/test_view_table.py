@@ -32,20 +32,6 @@ def asked(pictures: Dataset, engine: Engine, tmp_path: Path) -> Assignment:
     return Assignment(network, engine, pictures, VIEWS, 0, tmp_path, Console(file=io.StringIO()))
 
 
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many views the teacher was asked about, each time that it was."""
-    sizes: list[int] = []
-    answer = LiveTeacher.outputs
-
-    def counting(teacher: LiveTeacher, index: Tensor, views: Tensor, epoch: int) -> Outputs:
-        sizes.append(len(index))
-        return answer(teacher, index, views, epoch)
-
-    monkeypatch.setattr(LiveTeacher, "outputs", counting)
-    return sizes
-
-
 def live(asked: Assignment, index: Tensor, epoch: int) -> Tensor:
     """What the teacher says of some views of an epoch, asked about them together, and rounded."""
     views = make_views(asked.pictures.fetch(index), index, asked.views, asked.view_seed, epoch)
@@ -66,26 +52,26 @@ def test_it_says_what_the_live_teacher_says(asked: Assignment, views: Views) -> 
     )
 
 
-def test_it_asks_once_for_all_epochs_and_view_seeds(asked: Assignment, counted: list[int]) -> None:
+def test_it_asks_once_for_all_epochs_and_view_seeds(asked: Assignment, views_asked: list[int]) -> None:
     Table().build(asked)
-    assert sum(counted) == 18 * 120
+    assert sum(views_asked) == 18 * 120
     index = torch.arange(120)
     other = replace(asked, view_seed=5)
     found = Table().build(other).outputs(index, torch.empty(0), 2)
-    assert sum(counted) == 18 * 120
+    assert sum(views_asked) == 18 * 120
     assert torch.equal(found.logits, live(other, index, 2))
     assert not torch.equal(found.logits, live(asked, index, 2))
 
 
 def test_one_that_was_stopped_goes_on_where_it_was(
-    asked: Assignment, counted: list[int], monkeypatch: pytest.MonkeyPatch
+    asked: Assignment, views_asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Table(folder=asked.folder / "whole").build(asked)
-    counted.clear()
+    views_asked.clear()
     answer = LiveTeacher.outputs
 
     def stopping(teacher: LiveTeacher, *rest: Any) -> Outputs:
-        if len(counted) == 7:
+        if len(views_asked) == 7:
             raise KeyboardInterrupt
         return answer(teacher, *rest)
 
@@ -98,7 +84,7 @@ def test_one_that_was_stopped_goes_on_where_it_was(
     assert names == ["key.json", *(f"view{number:04d}.npz" for number in range(7))]
     (folder / "view0003.npz").write_bytes(b"damaged")
     table = Table().build(asked)
-    assert sum(counted) == (7 + 11 + 1) * 120
+    assert sum(views_asked) == (7 + 11 + 1) * 120
     index = torch.arange(120)
     assert torch.equal(table.outputs(index, index, 0).logits, whole.outputs(index, index, 0).logits)
     said = asked.console.rich.file.getvalue()  # type: ignore[attr-defined]
