@@ -30,7 +30,7 @@ USER limbeck
 FROM base AS limbeck
 COPY pyproject.toml README.md LICENSE /usr/src/limbeck/
 COPY limbeck /usr/src/limbeck/limbeck
-ARG EXTRAS=onnx,datasets,search
+ARG EXTRAS=onnx,datasets,search,timm
 RUN pip install --no-cache-dir "/usr/src/limbeck[${EXTRAS}]" && rm -r /usr/src/limbeck
 USER limbeck
 VOLUME ["/data", "/home/limbeck/runs"]

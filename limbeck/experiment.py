@@ -31,7 +31,7 @@ from limbeck.processes import ranks
 from limbeck.processes.following import follow, together
 from limbeck.recipes.catalogue import recipe_of
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
-from limbeck.rehearsal import rehearse
+from limbeck.rehearsal import refuse_absent_networks, rehearse
 from limbeck.runs import RunFolder, folder_of, open_run
 from limbeck.teachers import Assignment
 from limbeck.trackers import Tracking, following, refuse_absent
@@ -143,6 +143,7 @@ class Experiment:
         pictures: tuple[Dataset, Dataset] | None = None,
     ) -> None:
         self.recipe, self.folder, self.engine, self.console = recipe, folder, engine, console
+        refuse_absent_networks(recipe)
         self.pictures, self.held_out = pictures or divided(recipe, engine, console)
         self.tracking: Tracking | None = None
         self.notices: dict[str, None] = {}  # what is to be said of the networks

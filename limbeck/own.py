@@ -168,7 +168,8 @@ def running(name: str, path: Path | None) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         place = line(error, {str(path.resolve())}) if path else None
         where = f", line {place[1]}," if place else ""
-        raise LimbeckError(f"{name}{where} cannot be run: {type(error).__name__}: {error}") from error
+        what = str(error) if isinstance(error, LimbeckError) else f"{type(error).__name__}: {error}"
+        raise LimbeckError(f"{name}{where} cannot be run: {what}") from error
 
 
 @contextlib.contextmanager

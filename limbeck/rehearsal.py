@@ -14,6 +14,7 @@ from limbeck.data.views import make_views
 from limbeck.distillation import introduced
 from limbeck.errors import LimbeckError
 from limbeck.judging import trained
+from limbeck.models import state
 from limbeck.models.ensemble import Ensemble
 from limbeck.models.names import is_source
 from limbeck.models.sources import Source
@@ -26,6 +27,22 @@ if TYPE_CHECKING:
     from limbeck.experiment import Experiment
 
 _PICTURES = 8
+
+
+def refuse_absent_networks(recipe: Recipe) -> None:
+    """Looks for all the networks of others that a recipe names, before anybody reads pictures for them.
+
+    Raises:
+        LimbeckError: one of them is not there.
+    """
+    for student in recipe.students().values():
+        for _, how in student.chain():
+            if isinstance(how, Training):
+                how.student.refuse_absent()
+            elif isinstance(how, Source):
+                how.refuse_absent()
+            else:
+                state.refuse_absent(how.path)
 
 
 def rehearse(experiment: Experiment) -> None:

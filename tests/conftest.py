@@ -36,8 +36,12 @@ COST = Cost(1000, 2000, 4000, 0.5, 0.75, 1000.0, 256, None, 5)
 
 @pytest.fixture(autouse=True)
 def costs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every network costs the same, and nobody waits for a stopwatch; `limbeck.evaluation.cost` has its own tests."""
+    """Every network costs the same, on an idle machine, and nobody waits for a stopwatch.
+
+    `limbeck.evaluation.cost` has its own tests.
+    """
     monkeypatch.setattr(cost, "costs", lambda networks, *rest, **more: dict.fromkeys(networks, COST))
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0), raising=False)
 
 
 @functools.cache

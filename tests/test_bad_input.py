@@ -111,4 +111,4 @@ def test_a_recipe_file_with_a_mistake(fails: Fails, tmp_path: Path, content: str
 
 
 def test_a_recipe_file_that_is_not_there(fails: Fails) -> None:
-    assert "error: recipe file gone.py does not exist. Check the path" in fails("run", "gone.py")
+    assert "error: file gone.py does not exist. Type `limbeck recipes`" in fails("run", "gone.py")

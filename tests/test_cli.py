@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from limbeck import cli, experiment, models, options, recipes, sweeps
+from limbeck import commands, experiment, models, options, recipes, sweeps, usage
 from limbeck.cli import main
 from limbeck.recipes import Recipe
 
@@ -23,12 +23,12 @@ Capture = pytest.CaptureFixture[str]
 def test_help_names_every_command(capsys: Capture, words: list[str]) -> None:
     assert main(words) == 0
     said = capsys.readouterr().out
-    for command in cli._COMMANDS:
+    for command in commands.COMMANDS:
         assert re.search(rf"^  {command}\b", said, re.MULTILINE)
     assert "usage: limbeck COMMAND" in said
 
 
-@pytest.mark.parametrize("command", ["run", "run digits", *cli._COMMANDS])
+@pytest.mark.parametrize("command", ["run", "run digits", *commands.COMMANDS])
 def test_every_command_has_help(capsys: Capture, command: str) -> None:
     assert main([*command.split(), "--help"]) == 0
     said = capsys.readouterr()
@@ -40,12 +40,12 @@ def test_every_command_has_help(capsys: Capture, command: str) -> None:
 
 
 def test_the_examples_of_the_help_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    for command, text in cli._HELP.items():
+    for command, text in usage.HELP.items():
         words = text.rpartition("Example: ")[2].split()
         assert words[:2] == ["limbeck", command]
-    options.parse_run(cli._HELP["run"].rpartition("run ")[2].split(), "")
-    options.parse_summary(cli._HELP["summary"].rpartition("summary ")[2].split(), "")
-    assert len(sweeps.parse(cli._HELP["sweep"].rpartition("sweep ")[2].split(), "")[0].trials) == 4
+    options.parse_run(usage.HELP["run"].rpartition("run ")[2].split(), "")
+    options.parse_summary(usage.HELP["summary"].rpartition("summary ")[2].split(), "")
+    assert len(sweeps.parse(usage.HELP["sweep"].rpartition("sweep ")[2].split(), "")[0].trials) == 4
 
 
 def test_the_help_of_run_explains_the_options(capsys: Capture) -> None:
@@ -177,7 +177,7 @@ def test_an_interruption_of_what_cannot_be_continued(
     def interrupted(words: list[str]) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli._COMMANDS, command.split()[0], interrupted)
+    monkeypatch.setitem(commands.COMMANDS, command.split()[0], interrupted)
     assert main(command.split()) == 130
     assert capsys.readouterr().err == f"\nstopped.{then}\n"
 

@@ -52,6 +52,25 @@ def seven():
 QUIET = Console(quiet=True)
 
 
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (("--student.name", "own.py:nett"), "unknown function in own.py: 'nett'. Did you mean 'net'?"),
+        (("--teacher", "own.py:nett"), "unknown function in own.py: 'nett'. Did you mean 'net'?"),
+        (("--student.name", "timm/resnet81"), "there is no timm/resnet81"),
+        (("--teacher", "torchvision/resnet81+own.py:trained"), "there is no torchvision/resnet81"),
+        (("--teacher", "gone.pt2"), "gone.pt2 does not exist"),
+        (("--student.weights", "gone.pth"), "weights file gone.pth does not exist"),
+        (("--teacher", "gone.safetensors"), "weights file gone.safetensors does not exist"),
+    ],
+)
+def test_a_network_that_is_not_there_is_found_out_before_pictures_are_read(
+    file: Path, fails: Fails, splits_read: list[str], words: tuple[str, ...], cause: str
+) -> None:
+    assert cause in fails("run", "tiny", *words)
+    assert not splits_read
+
+
 @pytest.fixture
 def file(tiny: Recipe) -> Path:
     """own.py, from where the test works."""

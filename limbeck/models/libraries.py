@@ -45,8 +45,27 @@ def build(name: str, num_classes: int, pretrained: bool, size: int | None, own_h
     Raises:
         LimbeckError: there is no such library or network, or its weights cannot be had.
     """
+    refuse_unknown(name)
     library, _, bare = name.partition("/")
     return (_torchvision if library == "torchvision" else _timm)(bare, num_classes, pretrained, size, own_head)
+
+
+def refuse_unknown(name: str) -> None:
+    """Refuses a name that its library does not know, and a library that is not there."""
+    library, _, bare = name.partition("/")
+    if library == "torchvision":
+        from torchvision import models
+
+        names = models.list_models(module=models)
+        if bare not in names:
+            raise _unknown(name, names, "torchvision.models.list_models(module=torchvision.models)")
+        return
+    try:
+        import timm
+    except ImportError as error:
+        raise LimbeckError(f"{name} needs timm ({error}). Type `pip install timm`.") from error
+    if not timm.is_model(bare):
+        raise _unknown(name, timm.list_models(), "timm.list_models()")
 
 
 def version(name: str) -> dict[str, str]:
@@ -63,9 +82,6 @@ def version(name: str) -> dict[str, str]:
 def _torchvision(name: str, num_classes: int, pretrained: bool, size: int | None, own_head: bool) -> Made:
     from torchvision import models
 
-    names = models.list_models(module=models)
-    if name not in names:
-        raise _unknown(f"torchvision/{name}", names, "torchvision.models.list_models(module=torchvision.models)")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of initial weights that take long
         if not pretrained:
@@ -84,12 +100,8 @@ def _torchvision(name: str, num_classes: int, pretrained: bool, size: int | None
 
 
 def _timm(name: str, num_classes: int, pretrained: bool, size: int | None, own_head: bool) -> Made:
-    try:
-        import timm
-    except ImportError as error:
-        raise LimbeckError(f"timm/{name} needs timm ({error}). Type `pip install timm`.") from error
-    if not timm.is_model(name):
-        raise _unknown(f"timm/{name}", timm.list_models(), "timm.list_models()")
+    import timm
+
     known = timm.get_pretrained_cfg(name)
     fixed = bool(known and known.fixed_input_size)
     options: dict[str, Any] = {"img_size": size} if fixed and size else {}

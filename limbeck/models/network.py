@@ -59,6 +59,22 @@ class Network(Spec):
         code = code_of(self.name)
         return () if code is None else (code,)
 
+    def refuse_absent(self) -> None:
+        """Looks for the file, the function, the library's network and the weights that are named; nothing is built.
+
+        Raises:
+            LimbeckError: one of them is not there.
+        """
+        code = code_of(self.name)
+        if is_library(self.name):
+            libraries.refuse_unknown(self.name)
+        elif code is not None and is_program(self.name):
+            programs.refuse_absent(code)
+        elif code is not None:
+            programs.function(code, self.name.rpartition(":")[2])
+        if self.weights is not None:
+            state.refuse_absent(self.weights)
+
     def made(self, num_classes: int, statistics: Statistics | None) -> Normalised:
         """The network with its weights, and with how it is shown pictures.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +49,35 @@ def refuse_to_look_into(network: nn.Module) -> None:
         )
 
 
+def refuse_absent(path: Path) -> None:
+    """Refuses a program's file that is not there."""
+    if not path.is_file():
+        raise LimbeckError(f"{path} does not exist. Give {FORMS}.")
+
+
 def program(path: Path) -> nn.Module:
     """The exported program or the TorchScript in a file.
 
     Raises:
         LimbeckError: there is none.
     """
-    if not path.is_file():
-        raise LimbeckError(f"{path} does not exist. Give {FORMS}.")
+    refuse_absent(path)
     return Program(_exported(path) if path.suffix == ".pt2" else _scripted(path), path.name)
+
+
+def function(path: Path, name: str) -> Callable[..., object]:
+    """A function of a file, which is run for it.
+
+    Raises:
+        LimbeckError: there is no such file or function, or the file cannot be run.
+    """
+    module = own.module_of(path.resolve(), "evaluates", f"Give {FORMS}.") if path.is_file() else None
+    module = module or own.run_file(path, "evaluates", f"Give {FORMS}.")  # which says that there is none
+    given = getattr(module, name, None)
+    if not callable(given):
+        there = [key for key, value in vars(module).items() if callable(value) and value.__module__ == module.__name__]
+        raise unknown(f"function in {path}:", name, there)
+    return given
 
 
 def returned(path: Path, name: str, num_classes: int) -> nn.Module:
@@ -66,12 +86,7 @@ def returned(path: Path, name: str, num_classes: int) -> nn.Module:
     Raises:
         LimbeckError: there is no such file or function, it cannot be called so, or gives no network.
     """
-    module = own.module_of(path.resolve(), "evaluates", f"Give {FORMS}.") if path.is_file() else None
-    module = module or own.run_file(path, "evaluates", f"Give {FORMS}.")  # which says that there is none
-    given = getattr(module, name, None)
-    if not callable(given):
-        there = [key for key, value in vars(module).items() if callable(value) and value.__module__ == module.__name__]
-        raise unknown(f"function in {path}:", name, there)
+    given = function(path, name)
     try:
         parameters = dict(inspect.signature(given).parameters)
     except (TypeError, ValueError):

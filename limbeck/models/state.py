@@ -43,6 +43,12 @@ def read(path: Path) -> State:
     return State(inside, tuple((-shift / scale).tolist()), tuple((1 / scale).tolist()))
 
 
+def refuse_absent(path: Path) -> None:
+    """Refuses a file that is not there."""
+    if not path.is_file():
+        raise LimbeckError(f"weights file {path} does not exist. Check the path.")
+
+
 def load(
     network: nn.Module, tensors: Mapping[str, Tensor], source: str, name: str, num_classes: int, head: bool
 ) -> int:
@@ -89,8 +95,7 @@ def _of_a_head(theirs: Tensor, ours: Tensor, num_classes: int) -> bool:
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise LimbeckError(f"weights file {path} does not exist. Check the path.")
+    refuse_absent(path)
     if path.suffix == ".safetensors":
         return files.read_tensors(path)
     try:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
 import inspect
-import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from limbeck import own
@@ -76,18 +73,6 @@ def describe(name: str) -> str:
     return f"{name}\n{textwrap.indent(said, '  ')}\n"
 
 
-@contextlib.contextmanager
-def _blaming(path: Path) -> Iterator[None]:
-    """Turns whatever a user's file raises, its own end included, into an error that names file, line and cause."""
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        place = own.line(error, {str(path.absolute())})
-        where = f", line {place[1]}," if place else ""
-        what = str(error) if isinstance(error, LimbeckError) else f"{type(error).__name__}: {error}"
-        raise LimbeckError(f"recipe file {path}{where} cannot be run: {what}") from error
-
-
 def _from_json(path: Path) -> Recipe:
     if not path.is_file():
         raise LimbeckError(f"recipe file {path} does not exist. Check the path, or type `limbeck recipes`.")
@@ -95,14 +80,7 @@ def _from_json(path: Path) -> Recipe:
 
 
 def _from_file(path: Path, wanted: str) -> Recipe:
-    if not path.is_file():
-        raise LimbeckError(f"recipe file {path} does not exist. Check the path, or type `limbeck recipes`.")
-    spec = importlib.util.spec_from_file_location(f"limbeck recipe {path.stem}", path.absolute())
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses and pydantic look there
-    with _blaming(path):
-        spec.loader.exec_module(module)
+    module = own.run_file(path, "recipes", "Type `limbeck recipes` to see those that limbeck has.")
     functions = {
         name: function
         for name, function in inspect.getmembers(module, inspect.isfunction)
@@ -119,7 +97,7 @@ def _from_file(path: Path, wanted: str) -> Recipe:
             f"Type {path}:FUNCTION to choose one."
         )
     name = wanted or next(iter(functions))
-    with _blaming(path):
+    with own.running(f"{path}:{name}", path), own.beside(path.resolve().parent):
         recipe = functions[name]()
     if not isinstance(recipe, Recipe):
         raise LimbeckError(f"{path}:{name} returned {type(recipe).__name__}, not a limbeck.Recipe.")

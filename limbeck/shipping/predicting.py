@@ -126,6 +126,10 @@ def _contents(pictures: Sequence[str | Path]) -> Iterator[tuple[str, Callable[[]
             yield "the standard input", sys.stdin.buffer.read
             continue
         path = Path(given)
+        if "://" in str(given):
+            raise LimbeckError(
+                f"{given} is an address, and nothing is fetched. Give the picture's file, or - and pipe it."
+            )
         if not path.exists():
             raise LimbeckError(f"{path} does not exist. Give pictures, folders of pictures, or - for one on the input.")
         found = [path]

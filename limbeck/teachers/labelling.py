@@ -94,7 +94,7 @@ class Kept(Labelling):
             return None
         return (
             f"logits = {self.name!r} keeps one answer a view, but {above}views.mix = {views.mix.name!r} makes other "
-            "pictures of them for every seed; choose live"
+            "pictures of them for every seed; type --logits live"
         )
 
     def _key(self, asked: Assignment) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class Table(Kept):
         return next(
             (
                 f"logits = 'table' is of every crop and flip of a picture, but {above}views.{name} = "
-                f"{getattr(value, 'name', value)!r} makes other views, without number; choose stored"
+                f"{getattr(value, 'name', value)!r} makes other views, without number; type --logits stored"
                 for name, value in others.items()
                 if value
             ),

@@ -7,15 +7,16 @@ limbeck evaluate weights/nin_cifar-cifar10.safetensors
 from __future__ import annotations
 
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from limbeck import report
+from limbeck import files, report
 from limbeck.console import Console
 from limbeck.errors import LimbeckError
-from limbeck.judging import concluding
+from limbeck.judging import evaluating
 from limbeck.models.weights import load_network, save_network
 from limbeck.runs import RunFolder
 from limbeck.training import Device, choose
@@ -36,11 +37,14 @@ class Setting:
 
 
 def main(setting: Setting, console: Console) -> None:
-    """Rounds, writes, reads again and judges."""
+    """Rounds, writes, reads again and judges; what was there before is replaced at the very end."""
     saved = load_network(setting.run / f"seed{setting.seed}" / "distilled" / "weights.safetensors")
-    save_network(setting.out, saved.network, saved.model, saved.classes, setting.data, half=True, side=saved.side)
-    RunFolder(setting.run).note_evaluation("distilled, half precision", setting.seed, setting.data, "test")
-    results = concluding.evaluate(setting.out, engine=choose(Device(precision="fp32")), console=console)
+    with tempfile.TemporaryDirectory() as place:
+        rounded = Path(place) / setting.out.name
+        save_network(rounded, saved.network, saved.model, saved.classes, setting.data, half=True, side=saved.side)
+        RunFolder(setting.run).note_evaluation("distilled, half precision", setting.seed, setting.data, "test")
+        results = evaluating.evaluate(rounded, engine=choose(Device(precision="fp32")), console=console)
+        files.write_bytes(setting.out, rounded.read_bytes())
     console.show(report.result_table(results, str(setting.out)))
 
 

@@ -47,6 +47,8 @@ class Setting:
     """Wall-clock budget; the stage that is running when it ends is stopped, and continues next time."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Fixed beforehand; the first one is run alone first."""
+    recipe: str = "cifar10"
+    """The pair; `cifar10_cpu` for two cores."""
     data: str = "cifar10"
     """Data set; another one is for trying this script out."""
     width: float = 1.0
@@ -57,12 +59,17 @@ class Setting:
     """Where to compute."""
     out: Path = Path("runs/flagship")
     """Where the runs are kept."""
-    results: Path = HERE / "results"
-    """Where HARDWARE.json is written."""
+    results: Path | None = None
+    """Where HARDWARE.json is written; by default the study's own results, those of a trial beside its runs."""
     only: tuple[str, ...] = ()
     """Stages to do, by name; none: all of them."""
     list: bool = False
     """Only say what would be done."""
+
+    @property
+    def trial(self) -> bool:
+        """Whether something is smaller than in the recipes."""
+        return (self.data, self.width, self.epochs) != ("cifar10", 1.0, None)
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ def controls(flagship: Recipe) -> dict[str, Recipe]:
 
 def stages(setting: Setting) -> Iterator[Stage]:
     """All that is to be done, most worthy first."""
-    recipe = sized(recipes.cifar10(), setting)
+    recipe = sized(recipes.find(setting.recipe), setting)
     flagship = recipe.with_(protocol=recipe.protocol.with_(seeds=setting.seeds))
     first = recipe.with_(protocol=recipe.protocol.with_(seeds=setting.seeds[:1]))
     yield of_recipe("flagship-first-seed", first, setting)
@@ -145,7 +152,7 @@ def main(setting: Setting, console: Console) -> int:
         raise unknown("stage", name, todo)
     ends = time.monotonic() + 60 * setting.minutes
     machine = hardware(choose(Device(name=setting.device)).device)
-    written = setting.results / f"{slug(machine)}.json"
+    written = (setting.results or (setting.out if setting.trial else HERE / "results")) / f"{slug(machine)}.json"
     told: dict[str, Any] = files.read_json(written)["stages"] if written.exists() else {}
     failed = False
     for stage in (todo[name] for name in todo if name in (setting.only or todo)):
@@ -155,7 +162,9 @@ def main(setting: Setting, console: Console) -> int:
             continue
         state = LATE if left < GRACE_SECONDS else outcome(stage.command, left - GRACE_SECONDS)
         failed |= state == FAILED
-        told[stage.name] = {"state": state, **collected(stage)}
+        found = collected(stage)
+        if found or "results" not in told.get(stage.name, {}):  # what was measured elsewhere stays
+            told[stage.name] = {"state": state, **found}
         files.write_json(written, {"hardware": machine, "stages": told, "controls": compared(told)})
         console.say(f"{stage.name}: {state}, {duration(max(0.0, ends - time.monotonic()))} left")
     return 2 if failed else 0
@@ -172,19 +181,22 @@ def collected(stage: Stage) -> dict[str, Any]:
 
 
 def compared(told: dict[str, Any]) -> dict[str, Any]:
-    """What each control is worth: its accuracy minus that of the flagship's student alone, paired by seed."""
+    """What each control is worth on each data set: its accuracy minus that of the flagship's student alone, by seed."""
 
-    def accuracies(name: str, role: str) -> dict[int, float]:
+    def accuracies(name: str, role: str) -> dict[tuple[str, int], float]:
         measurements = told.get(name, {}).get("results", {}).get("measurements", [])
         wanted = ("accuracy", "test", role)
-        return {m["seed"]: m["value"] for m in measurements if (m["metric"], m["split"], m["role"]) == wanted}
+        rows = [m for m in measurements if (m["metric"], m["split"], m["role"]) == wanted]
+        return {(m["dataset"], m["seed"]): m["value"] for m in rows}
 
     alone = accuracies("flagship", "alone")
-    gains = {}
+    gains: dict[str, Any] = {}
     for name in told:
         control = accuracies(name, "distilled") if name.startswith("control-") else {}
-        if seeds := control.keys() & alone.keys():
-            gains[name] = mean_with_interval([control[seed] - alone[seed] for seed in sorted(seeds)])
+        for dataset in sorted({dataset for dataset, _ in control.keys() & alone.keys()}):
+            pairs = sorted(pair for pair in control.keys() & alone.keys() if pair[0] == dataset)
+            differences = [control[pair] - alone[pair] for pair in pairs]
+            gains.setdefault(name, {})[dataset] = mean_with_interval(differences)
     return gains
 
 

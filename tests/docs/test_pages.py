@@ -19,8 +19,9 @@ import pytest
 from given import GIVEN, NAMES
 from pages import PAGES, ROOT, blocks, commands, listed
 
-from limbeck import cli, options
+from limbeck import options
 from limbeck.cli import main
+from limbeck.commands import COMMANDS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 _PLACEHOLDER = re.compile(r"\||\.\.\.|\b[A-Z]{3,}\b")
@@ -59,7 +60,7 @@ def test_the_commands_that_the_readme_lists_work(reader: Path, capsys: pytest.Ca
     assert len(lines) > 20
     for words in lines:
         if _PLACEHOLDER.search(" ".join(words)):
-            assert words[1] in cli._COMMANDS, words
+            assert words[1] in COMMANDS, words
         elif "--export" in words:  # seconds, which docs/engineer.md takes already
             options.parse_run(words[2:], "")
         else:
@@ -94,7 +95,7 @@ def run(words: list[str], code: int, where: str, capsys: pytest.CaptureFixture[s
 
 
 def limbeck(words: list[str]) -> None:
-    assert words[0] in cli._COMMANDS, words
+    assert words[0] in COMMANDS, words
 
 
 def pip(words: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -199,7 +200,7 @@ class TestFileOfOnesOwn:
             find(f"{own}:shrot")
 
     def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
-        message = r"^recipe file .*nowhere\.py does not exist\. Check the path, or type `limbeck recipes`\.$"
+        message = r"^file .*nowhere\.py does not exist\. Type `limbeck recipes`"
         for name in (tmp_path / "nowhere.py", f"{tmp_path / 'nowhere.py'}:short"):
             with pytest.raises(LimbeckError, match=message):
                 find(str(name))
@@ -225,13 +226,25 @@ class TestFileOfOnesOwn:
         own.write_text(text)
         with pytest.raises(LimbeckError) as caught:
             find(str(own))
-        assert str(caught.value).startswith(f"recipe file {own}{where} cannot be run: {cause}")
+        assert re.match(rf"{own}(:short)?{where} cannot be run: {re.escape(cause)}", str(caught.value))
 
     def test_the_line_is_named_where_the_path_is_relative(self, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         own.write_text("x = 1\n\ny = 1 / 0\n")
         monkeypatch.chdir(own.parent)
-        with pytest.raises(LimbeckError, match=r"^recipe file own\.py, line 3, cannot be run: ZeroDivisionError"):
+        with pytest.raises(LimbeckError, match=r"^own\.py, line 3, cannot be run: ZeroDivisionError"):
             find("own.py")
+
+    def test_it_may_import_what_lies_beside_it(self, own: Path) -> None:
+        """And is not taken for another file of its name in another folder."""
+        other = own.parent / "other" / own.name
+        other.parent.mkdir()
+        for file, epochs in ((own, 3), (other, 4)):
+            (file.parent / "lengths.py").write_text(f"EPOCHS = {epochs}\n")
+            file.write_text(
+                "from lengths import EPOCHS\nfrom limbeck import recipes\nfrom limbeck.training import Train\n"
+                "def short():\n    return recipes.digits().with_(train=Train(epochs=EPOCHS))\n"
+            )
+        assert [find(str(file)).train.epochs for file in (own, other, own)] == [3, 4, 3]
 
     def test_an_interruption_is_no_mistake(self, own: Path) -> None:
         own.write_text("raise KeyboardInterrupt\n")
@@ -241,7 +254,8 @@ class TestFileOfOnesOwn:
     @pytest.mark.parametrize("at", ["", "def short():\n    return "])
     def test_an_impossible_value_in_it_is_named_as_anywhere(self, own: Path, at: str) -> None:
         own.write_text(f"from limbeck.training import Train\n{at}Train(epochs=-1)\n")
-        with pytest.raises(LimbeckError, match=r"own\.py, line \d, cannot be run: Train\.epochs = -1 is not possible"):
+        message = r"own\.py(:short)?, line \d, cannot be run: Train\.epochs = -1 is not possible"
+        with pytest.raises(LimbeckError, match=message):
             find(str(own))
 
     def test_something_else_than_a_recipe(self, own: Path) -> None:

@@ -113,6 +113,7 @@ def test_a_broken_picture_is_named_and_the_others_are_answered(
         (["predict"], "who is asked"),
         (["predict", "WEIGHTS"], "is asked about nothing"),
         (["predict", "WEIGHTS", "nothing.png"], "nothing.png does not exist"),
+        (["predict", "WEIGHTS", "https://example.org/a.png"], "https://example.org/a.png is an address"),
         (["predict", "WEIGHTS", "EMPTY"], "holds no pictures"),
     ],
 )

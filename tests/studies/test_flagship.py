@@ -52,6 +52,16 @@ def test_the_recipes_are_the_catalogues_own(flagship: ModuleType) -> None:
     assert (teacher.student, teacher.train, teacher.objective) == (cifar10.student, cifar10.train, CrossEntropy())
 
 
+def test_another_pair_has_the_same_stages(flagship: ModuleType) -> None:
+    list(flagship.stages(flagship.Setting(recipe="cifar10_cpu", seeds=(0, 1, 2))))
+    written = {path.stem: recipes.find(str(path)) for path in Path("runs/flagship").glob("*.json")}
+    pair = recipes.cifar10_cpu()
+    assert written["flagship"] == pair
+    control = written["control-label_smoothing"]
+    assert (control.student, control.train, control.protocol) == (pair.student, pair.train, pair.protocol)
+    assert written["best"] == recipes.cifar10_best()
+
+
 def test_the_size_of_a_trial_reaches_every_stage(flagship: ModuleType) -> None:
     setting = flagship.Setting(data="digits", width=0.25, epochs=2, seeds=(0, 1), device="cpu")
     for stage in flagship.stages(setting):
@@ -77,18 +87,26 @@ def test_how_a_stage_may_end(flagship: ModuleType) -> None:
 
 
 def test_controls_are_paired_with_the_flagships_student_alone(flagship: ModuleType) -> None:
-    def told(role: str, values: dict[int, float]) -> dict[str, object]:
+    def told(role: str, **sets: dict[int, float]) -> dict[str, object]:
+        same = {"metric": "accuracy", "split": "test", "role": role}
         rows = [
-            {"seed": seed, "value": value, "metric": "accuracy", "split": "test", "role": role}
+            {"dataset": dataset, "seed": seed, "value": value, **same}
+            for dataset, values in sets.items()
             for seed, value in values.items()
         ]
         return {"results": {"measurements": rows}}
 
-    stages = {"flagship": told("alone", {0: 0.5, 1: 0.7}), "control-tf_kd": told("distilled", {1: 0.8, 0: 0.5, 2: 0.1})}
-    assert list(flagship.compared(stages)) == ["control-tf_kd"]
-    gain = flagship.compared(stages)["control-tf_kd"]
-    assert gain["mean"] == pytest.approx(0.05)
-    assert gain["n"] == 2
+    stages = {
+        "flagship": told("alone", cifar10={0: 0.5, 1: 0.7}, cifar10_1={0: 0.1, 1: 0.1}),
+        "control-tf_kd": told("distilled", cifar10={1: 0.8, 0: 0.5, 2: 0.1}),
+        "control-label_smoothing": told("distilled", cifar10={0: 0.5}, cifar10_1={0: 0.2}),
+    }
+    gains = flagship.compared(stages)
+    assert list(gains) == ["control-tf_kd", "control-label_smoothing"]
+    assert list(gains["control-tf_kd"]) == ["cifar10"]
+    assert gains["control-tf_kd"]["cifar10"]["mean"] == pytest.approx(0.05)
+    assert gains["control-tf_kd"]["cifar10"]["n"] == 2
+    assert gains["control-label_smoothing"]["cifar10_1"]["mean"] == pytest.approx(0.1)
 
 
 def test_one_stage_from_end_to_end(flagship: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,6 +126,9 @@ def test_one_stage_from_end_to_end(flagship: ModuleType, monkeypatch: pytest.Mon
     stages = read_json(written)["stages"]
     assert stages["flagship-first-seed"] == found
     assert stages["late"] == {"state": "not measured: there was no time for it"}
+    monkeypatch.setattr(flagship, "stages", lambda setting: iter([dataclasses.replace(first, run=Path("elsewhere"))]))
+    assert flagship.main(dataclasses.replace(setting, minutes=0), quiet) == 0
+    assert read_json(written)["stages"]["flagship-first-seed"] == found  # as in a fresh checkout, without the runs
     failing = flagship.Stage("failing", (sys.executable, "-c", "raise SystemExit(1)"))
     monkeypatch.setattr(flagship, "stages", lambda setting: iter([failing]))
     assert flagship.main(setting, quiet) == 2
