@@ -7,12 +7,12 @@ from typing import Any
 
 from limbeck.console import FittingTable, duration, size
 from limbeck.evaluation.differences import ONE, PAIRED
-from limbeck.report.table import count, percent, points, quiet_table
+from limbeck.report.table import percent, points, quiet_table
+from limbeck.report.wording import count, listed, said
 
 ROLES = ("teacher", "alone", "distilled", "gain")
 FIRST = ("distilled", "alone", "gain", "teacher")
 """What matters most, first."""
-_LONGEST = 400  # characters of a field's value
 
 
 def comparison_tables(results: Mapping[str, Any]) -> list[FittingTable]:
@@ -92,11 +92,6 @@ def seeds(each: Mapping[str, Any]) -> str:
     return f"{each['n']}, paired" if each["method"] == PAIRED else f"{each['n']} and {each['n_reference']}, not paired"
 
 
-def listed(names: Sequence[str]) -> str:
-    """ "A, B and C"."""
-    return " and ".join([part for part in (", ".join(names[:-1]), *names[-1:]) if part])
-
-
 def _runs(results: Mapping[str, Any]) -> FittingTable:
     table = quiet_table(f"{len(results['runs'])} runs, compared with {results['reference']}", "recipe", "seeds")
     table.add_column("run")
@@ -128,32 +123,6 @@ def grouped(values: Mapping[str, Any]) -> dict[str, list[str]]:
     for run, value in values.items():
         found.setdefault(said(value), []).append(run)
     return found
-
-
-def said(value: Any) -> str:
-    """A field's value in JSON as a person says it; of a description, its name and its fields."""
-    if isinstance(value, Mapping):
-        if "path" in value:
-            return str(value["path"])
-        if "members" in value:
-            return " + ".join(map(said, value["members"]))
-        if "student" in value and "train" in value:
-            epochs = value["train"].get("epochs")
-            return f"{said(value['student'])}, {epochs} epoch{'' if epochs == 1 else 's'}"
-        if "width" in value and "name" in value:
-            narrow = "" if value["width"] == 1 else f" x{value['width']:g}"
-            more = [f"{field} {said(value[field])}" for field in ("weights", "pretrained", "size") if value.get(field)]
-            return f"{value['name']}{narrow}" + (f" ({', '.join(more)})" if more else "")
-        inside = ", ".join(
-            f"{field} {said(part)}" for field, part in value.items() if field != "name" and part is not None
-        )
-        text = " ".join([*([str(value["name"])] if value.get("name") else []), *([f"({inside})"] if inside else [])])
-        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-    if isinstance(value, list):
-        return " ".join(map(said, value)) or "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _judged(results: Mapping[str, Any], dataset: str) -> list[FittingTable]:

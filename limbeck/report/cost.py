@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from limbeck.console import FittingTable, size
-from limbeck.report.table import count, quiet_table
+from limbeck.report.table import quiet_table
+from limbeck.report.wording import count
 
 _BUSY = 1.5  # of the load a core; a training of one's own makes it 1
 _AS_FAST = 1.05  # times are not told apart within this factor

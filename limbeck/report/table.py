@@ -12,6 +12,7 @@ from limbeck.data import Status
 from limbeck.evaluation.assessment import SCALING
 from limbeck.evaluation.results import ONE_TEACHER, key
 from limbeck.evaluation.statistics import beyond
+from limbeck.report.wording import count
 
 
 def result_table(results: dict[str, Any], title: str | None = None) -> FittingTable:
@@ -94,11 +95,6 @@ def told_from_zero(gain: dict[str, Any]) -> bool:
 def remarks(results: dict[str, Any]) -> list[str]:
     """What a reader of the verdict has to know beside it; what holds of every run is left to results.json."""
     return [note for note in results["notes"] if note != ONE_TEACHER]
-
-
-def count(number: int) -> str:
-    """A number of parameters as a person says it: "57.0 M", "967 k"."""
-    return f"{number / 1e6:.1f} M" if number >= 999_500 else f"{number / 1e3:.0f} k" if number >= 999.5 else str(number)
 
 
 def quiet_table(title: str, *spare: str, caption: str | None = None) -> FittingTable:

@@ -160,7 +160,7 @@ def _allowed(setting: Setting) -> Setting:
 
 
 def said(value: Any) -> str:
-    """A value as a person reads it; of a description, its name and what is not as by default."""
+    """A value as it would be typed, with every digit; of a description, its name and what is not as by default."""
     if isinstance(value, Sum):
         weighed = zip(value.weights, value.terms, strict=True)
         return "+".join(said(term) if weight == 1 else f"{weight:g}*{said(term)}" for weight, term in weighed)

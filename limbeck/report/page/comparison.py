@@ -14,8 +14,6 @@ from limbeck.report.comparison import (
     costs,
     devices,
     judged_by,
-    listed,
-    said,
     seeds,
     told,
     verdicts,
@@ -23,7 +21,7 @@ from limbeck.report.comparison import (
 from limbeck.report.page.drawing import draw
 from limbeck.report.page.figures.runs import of_runs
 from limbeck.report.page.rendering import publish, render
-from limbeck.report.page.wording import interval, signed
+from limbeck.report.wording import interval, listed, said, signed
 
 Results = Mapping[str, Any]
 _ROLES = ("teacher", "alone", "distilled", "gain")

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from limbeck.report.page.facts import Facts
-from limbeck.report.page.wording import plural
+from limbeck.report.wording import plural, said
 
 _DROPPED = ("--out", "--fresh", "--quiet", "--page", "--no-page")
 _MOST = 4  # trainings side by side
@@ -78,24 +78,14 @@ def protocol_rows(facts: Facts) -> list[tuple[str, str]]:
 def _flat(name: str, value: Any) -> dict[str, str]:
     """A nested description as rows: what it is called first, then its fields."""
     if not isinstance(value, dict):
-        return {name: _said(value)}
+        return {name: said(value)}
     rows = {}
     if "name" in value and name:
-        rows[name] = _said(value["name"])
+        rows[name] = said(value["name"])
     for field, each in value.items():
         if not (field == "name" and name):
             rows |= _flat(f"{name} {field}".strip().replace("_", " "), each)
     return rows
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_said(each) for each in value) or "none"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "none" if value is None else str(value)
 
 
 def recipe_json(facts: Facts) -> str:
@@ -155,8 +145,8 @@ def protocol(facts: Facts) -> list[str]:
     )
     seeds = (facts.recipe.get("protocol") or {}).get("seeds") or [0]
     if not {"alone", "distilled"} <= set(facts.roles):
-        said = "Each seed trained one student only, so that there is no gain to report."
-        return [first, said, f"{plural(len(seeds), 'seed')}, fixed before the run."]
+        one = "Each seed trained one student only, so that there is no gain to report."
+        return [first, one, f"{plural(len(seeds), 'seed')}, fixed before the run."]
     return [
         first,
         "The student alone had what the distilled one had: initial weights, views, order, epochs and schedule; only "

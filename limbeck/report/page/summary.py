@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from limbeck.console import duration, size
 from limbeck.report.page.facts import Facts
 from limbeck.report.page.figures.cost import latency
-from limbeck.report.page.wording import NBSP, count, interval, percent, plural, signed, times
 from limbeck.report.table import set_name, told_from_zero
+from limbeck.report.wording import NBSP, count, interval, percent, plural, signed, times
 
 
 def pictures(name: str) -> str:

@@ -11,7 +11,7 @@ from limbeck.report.page.drawing import Figure, Panel
 from limbeck.report.page.facts import Facts
 from limbeck.report.page.figures import marks
 from limbeck.report.page.theme import LIGHT, ROLES
-from limbeck.report.page.wording import percent
+from limbeck.report.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from limbeck.report.page.drawing import Figure, Panel
 from limbeck.report.page.facts import Facts
 from limbeck.report.page.figures import marks
 from limbeck.report.page.theme import ROLES
-from limbeck.report.page.wording import listed, percent, plural
+from limbeck.report.wording import listed, percent, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from limbeck.report.page.drawing import Figure, Panel
 from limbeck.report.page.facts import Facts
 from limbeck.report.page.figures import marks
 from limbeck.report.page.theme import LIGHT, ROLES, Style
-from limbeck.report.page.wording import listed, percent
+from limbeck.report.wording import listed, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

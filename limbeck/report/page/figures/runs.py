@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from limbeck.report.page.drawing import Figure, Panel
 from limbeck.report.page.figures import marks
 from limbeck.report.page.theme import LIGHT, ROLES, Style
-from limbeck.report.page.wording import interval, listed, percent, signed
+from limbeck.report.wording import interval, listed, percent, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

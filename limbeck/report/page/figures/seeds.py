@@ -9,8 +9,8 @@ from limbeck.report.page.drawing import Figure, Panel
 from limbeck.report.page.facts import Facts
 from limbeck.report.page.figures import marks
 from limbeck.report.page.theme import LIGHT, ROLES
-from limbeck.report.page.wording import interval, listed, percent, signed
 from limbeck.report.table import set_name
+from limbeck.report.wording import interval, listed, percent, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
