@@ -81,7 +81,7 @@ def run(
     with ranks.joined(engine.device), ranks.leading():
         if not ranks.first():
             return follow(lambda: Experiment(recipe, folder, engine, Console(quiet=True)))
-        with files.mendable(folder.path):
+        with files.mendable(folder.path, "use"):
             complete = folder.results.exists() and not fresh
         experiment = None if complete else Experiment(recipe, folder, engine, console)
         with open_run(recipe, folder.path, fresh) as folder:

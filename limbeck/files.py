@@ -26,8 +26,8 @@ _MENDABLE = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space",
     errno.EROFS: "the file system is read-only; choose another folder",
-    errno.EACCES: "permission denied; choose a folder that you may write to",
-    errno.EPERM: "permission denied; choose a folder that you may write to",
+    errno.EACCES: "permission denied; choose a folder that you may use",
+    errno.EPERM: "permission denied; choose a folder that you may use",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another folder",
     errno.EEXIST: "a file of that name is in the way; choose another folder",
     errno.EISDIR: "a folder of that name is in the way; remove it or choose another folder",
@@ -42,14 +42,14 @@ _MENDABLE = {
 
 
 @contextlib.contextmanager
-def mendable(path: Path) -> Iterator[None]:
-    """Turns an `OSError` that a user can mend into a `LimbeckError` that names ``path``."""
+def mendable(path: Path, verb: str = "write") -> Iterator[None]:
+    """Turns an `OSError` that a user can mend into a `LimbeckError` that names ``path``, and what it is needed for."""
     try:
         yield
     except OSError as error:
         if error.errno in _MENDABLE:
             raise LimbeckError(
-                f"cannot write {path}: {_MENDABLE[error.errno]} and run the same command again."
+                f"cannot {verb} {path}: {_MENDABLE[error.errno]} and run the same command again."
             ) from error
         raise
 
@@ -85,6 +85,17 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Writes ``content`` to ``path`` atomically."""
     with replacing(path) as stream:
         stream.write(content)
+
+
+def add_line(path: Path, line: str) -> None:
+    """Adds a line of text to a file; several processes may. One that was not written to its end is not continued."""
+    make_folder(path.parent)
+    with mendable(path):
+        torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+        with path.open("ab") as stream:
+            stream.write(b"\n" * torn + line.encode() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
 
 
 def write_json(path: Path, content: object, indent: int | None = 2) -> None:

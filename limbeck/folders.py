@@ -11,6 +11,7 @@ from limbeck import files
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
 
+_PICTURES = "pictures.json"
 UNFINISHED = ".*.part"  # what a process that was killed was writing
 
 
@@ -21,22 +22,25 @@ def busy(path: Path) -> str:
 
 def names(path: Path) -> set[str]:
     """What is in a folder; nothing where it is not there."""
-    with files.mendable(path):
+    with files.mendable(path, "read"):
         return {item.name for item in path.iterdir()} if path.is_dir() else set()
 
 
-def refuse_foreign(path: Path, kind: str, marker: str) -> None:
+def refuse_foreign(path: Path, kind: str, marker: str, parts: Sequence[str] = ()) -> None:
     """Refuses a folder that holds something, but not the file by which limbeck's are known.
 
     Args:
         path: the folder.
         kind: what should be in it: "run".
         marker: the name of that file.
+        parts: what a process that was killed may have left without it: the first of these names, perhaps others of
+            them, and nothing else.
     """
     there = names(path)
     foreign = sorted(name for name in there if name != "lock" and not name.startswith(".unfinished-"))
     foreign = [name for name in foreign if not fnmatch(name, UNFINISHED)]
-    if foreign and marker not in there:
+    left = bool(parts) and parts[0] in there and set(foreign) <= set(parts)
+    if foreign and marker not in there and not left:
         raise LimbeckError(
             f"{path} is not the folder of a {kind}: it has {', '.join(foreign[:3])} but no {marker}. "
             "Type --out with the name of a new folder."
@@ -45,7 +49,7 @@ def refuse_foreign(path: Path, kind: str, marker: str) -> None:
 
 def clear(path: Path, contents: Sequence[str] = ()) -> None:
     """Removes what killed processes were writing, and then, in this order, what has one of these names."""
-    with files.mendable(path):
+    with files.mendable(path, "clear"):
         for left in path.rglob(UNFINISHED):
             left.unlink()
         for item in [item for pattern in contents for item in sorted(path.glob(pattern))]:
@@ -55,14 +59,18 @@ def clear(path: Path, contents: Sequence[str] = ()) -> None:
                 item.unlink()
 
 
+def changed(folder: Path, pictures: Dataset) -> bool:
+    """Whether pictures of one's own are noted in a folder, but as others than they are now."""
+    return _noted(folder).get(pictures.name, pictures.source) != pictures.source
+
+
 def refuse_changed(folder: Path, pictures: Dataset) -> None:
     """Notes in pictures.json what pictures of one's own were when they were first used in a folder.
 
     Raises:
         LimbeckError: they were others then.
     """
-    path = folder / "pictures.json"
-    noted = files.read_json(path, {}, "Type --fresh to start over.") if path.exists() else {}
+    noted = _noted(folder)
     if not pictures.source or noted.get(pictures.name) == pictures.source:
         return
     if pictures.name in noted:
@@ -71,4 +79,9 @@ def refuse_changed(folder: Path, pictures: Dataset) -> None:
             "altered, or have other labels. Put them back as they were; or type --fresh to start over, or --out with "
             "the name of a new folder."
         )
-    files.write_json(path, {**noted, pictures.name: pictures.source})
+    files.write_json(folder / _PICTURES, {**noted, pictures.name: pictures.source})
+
+
+def _noted(folder: Path) -> dict[str, str]:
+    path = folder / _PICTURES
+    return files.read_json(path, {}, "Type --fresh to start over.") if path.exists() else {}

@@ -86,7 +86,7 @@ class TestReplacing:
             (errno.ENOSPC, "the disk is full; free some space and run the same command again"),
             (errno.EDQUOT, "the disk quota is used up; free some space"),
             (errno.EROFS, "the file system is read-only; choose another folder"),
-            (errno.EACCES, "permission denied; choose a folder that you may write to"),
+            (errno.EACCES, "permission denied; choose a folder that you may use"),
             (errno.EPERM, "permission denied"),
             (errno.ENAMETOOLONG, "the name is too long; choose a shorter one"),
         ],
@@ -110,6 +110,14 @@ class TestReplacing:
         with pytest.raises(LimbeckError, match=r"^cannot write .*xxx: the name is too long; choose a shorter one"):
             files.write_bytes(tmp_path / ("x" * 300), b"new")
         assert names(tmp_path) == []
+
+    def test_what_was_only_read_is_not_said_to_be_written(self, tmp_path: Path) -> None:
+        denied = OSError(errno.EACCES, "denied")
+        with (
+            pytest.raises(LimbeckError, match=f"^cannot read {tmp_path}: permission"),
+            files.mendable(tmp_path, "read"),
+        ):
+            raise denied
 
     def test_other_errors_of_the_system_are_not_hidden(self, tmp_path: Path) -> None:
         with pytest.raises(OSError, match="input/output"), files.mendable(tmp_path):
@@ -330,3 +338,12 @@ def test_a_process_that_is_killed_leaves_neither_a_lock_nor_half_a_file(tmp_path
         assert (tmp_path / "weights").read_bytes() == b"old"
         files.write_json(tmp_path / "weights", {"now": "new"})
     assert json.loads((tmp_path / "weights").read_text()) == {"now": "new"}
+
+
+def test_a_line_is_added_and_one_that_is_torn_is_not_continued(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "log"
+    files.add_line(path, "a")
+    files.add_line(path, "b")
+    path.write_bytes(path.read_bytes() + b"to")
+    files.add_line(path, "c")
+    assert path.read_text() == "a\nb\nto\nc\n"

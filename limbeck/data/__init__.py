@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limbeck.data.catalogue import CATALOGUE, fetch, load, resolve, status, title, verify
+from limbeck.data.catalogue import CATALOGUE, fetch, load, resolve, shared_title, status, title, verify
 from limbeck.data.dataset import Dataset, hold_out
 from limbeck.data.entry import Entry, Status
 from limbeck.data.fetch import DataUnavailable, cache_folder
@@ -25,6 +25,7 @@ __all__ = [
     "hold_out",
     "load",
     "resolve",
+    "shared_title",
     "status",
     "title",
     "verify",

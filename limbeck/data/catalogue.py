@@ -3,6 +3,7 @@ and name it here."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from limbeck.console import Console
@@ -40,6 +41,12 @@ def resolve(name: str, reading: Reading | None = None) -> Entry | Collection:
 def title(name: str) -> str:
     """What reports and file names call a data set."""
     return name if name in CATALOGUE else own_title(name)
+
+
+def shared_title(names: Iterable[str]) -> str | None:
+    """What two data sets would both be called, for whom there would then be one place; None where there are no such."""
+    titles = [title(name) for name in dict.fromkeys(names)]
+    return max(titles, key=titles.count) if len(set(titles)) < len(titles) else None
 
 
 def load(

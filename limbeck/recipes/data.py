@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator, model_validator
 
-from limbeck.data import CATALOGUE, Collection, Reading, resolve, title
+from limbeck.data import CATALOGUE, Collection, Reading, resolve, shared_title
 from limbeck.spec import Spec
 
 
@@ -48,9 +48,8 @@ class Data(Reading, _Named):
             if isinstance(found, Collection) and not found.packaged and split not in found.splits:
                 has = f"it has {' and '.join(found.splits)}"
                 raise ValueError(f"{name} has no {split} split ({has}); choose another, or a share of it for the test")
-        titles = [title(name) for name in dict.fromkeys((self.name, *self.tests))]
-        if len(set(titles)) < len(titles):
-            raise ValueError(f"two data sets would both be called {max(titles, key=titles.count)}; rename a folder")
+        if taken := shared_title((self.name, *self.tests)):
+            raise ValueError(f"two data sets would both be called {taken}; rename a folder")
         return self
 
     @model_validator(mode="after")

@@ -141,7 +141,7 @@ def _earlier(path: Path, fresh: bool) -> dict[str, Any] | None:
     """What an earlier start left in results.json."""
     refuse_foreign(path, "sweep", MARKER)
     file = path / "results.json"
-    with files.mendable(file):
+    with files.mendable(file, "use"):
         if fresh or not file.exists():
             return None
     remedy = "Remove that file and type the same command again: every training is kept."

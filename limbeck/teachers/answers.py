@@ -46,7 +46,7 @@ class Answers:
 
     def has(self, name: str) -> bool:
         """Whether there is a file of that table; whether it can be used is seen when it is read."""
-        with files.mendable(self._path(name)):
+        with files.mendable(self._path(name), "read"):
             return self._path(name).is_file()
 
     def read(self, name: str) -> Tensor | None:

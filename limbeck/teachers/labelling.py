@@ -159,7 +159,7 @@ class Table(Kept):
 
 def _in_the_way(folder: Path) -> Path | None:
     """What is no folder on the path of one."""
-    with files.mendable(folder):
+    with files.mendable(folder, "use"):
         there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         return None if there.is_dir() else there
 
