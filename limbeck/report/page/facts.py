@@ -112,15 +112,26 @@ class Facts:
             if entry["role"] == role and key(entry["dataset"], entry["split"]) == (name or self.judged)
         ]
 
-    def looks(self) -> int:
-        """How often the network that was asked most was asked about the judged test set, as far as that was logged."""
-        path, counts = self.path / "evaluations.jsonl", Counter[tuple[str, Any]]()
+    def held_out(self) -> int:
+        """The number of pictures that choices were made by, whether they were held out or have a split of their own."""
+        return next((self.pictures_in(name) for name in self.sets if name.endswith("/holdout")), 0)
+
+    def looks(self) -> tuple[int, int]:
+        """How often the network that was asked most was asked about the judged test set, as far as that was logged.
+
+        Returns:
+            (looks, exports): all of them, and how many of them an export took, which asks every form of a network.
+        """
+        path, counts, exports = self.path / "evaluations.jsonl", Counter[tuple[str, Any]](), Counter[tuple[str, Any]]()
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                 look = json.loads(line)
                 if key(look["dataset"], look["split"]) == self.judged:
-                    counts[look["role"], look["seed"]] += 1
-        return max(counts.values(), default=0)
+                    role, comma, _ = look["role"].partition(",")  # "distilled, ONNX": a form of it
+                    counts[role, look["seed"]] += 1
+                    exports[role, look["seed"]] += bool(comma)
+        most = max(counts, key=counts.__getitem__, default=None)
+        return (counts[most], exports[most]) if most else (0, 0)
 
     @cached_property
     def classes(self) -> list[str]:

@@ -135,10 +135,11 @@ def environment(facts: Facts) -> list[tuple[str, list[str]]]:
 
 def protocol(facts: Facts) -> list[str]:
     """How the comparison was kept honest, in three sentences."""
-    held = int((facts.recipe.get("protocol") or {}).get("holdout") or 0)
-    split = f"{held:,} training pictures were held out for every choice" if held else "No pictures were held out"
-    looks = facts.looks()
-    once = "once, at the end," if looks <= 1 else f"{looks} times (evaluations.jsonl),"
+    held = facts.held_out()
+    split = f"{held:,} pictures were held out for every choice" if held else "No pictures were held out"
+    looks, exports = facts.looks()
+    by = f", {exports:,} of them by exports of the finished network" if exports else ""
+    once = "once, at the end," if looks <= 1 else f"{looks:,} times (evaluations.jsonl){by},"
     first = (
         f"{split}; the test set was looked at {once} and the weights that are kept are the last ones, never the best "
         "ones."

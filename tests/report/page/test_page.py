@@ -17,7 +17,7 @@ import torch
 from made_up import run
 from PIL import Image
 
-from limbeck import experiment
+from limbeck import experiment, files
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import Dataset
@@ -28,6 +28,7 @@ from limbeck.report.page import figures, write_page
 from limbeck.report.page.drawing import Figure
 from limbeck.report.page.examples import TEMPERATURES, gallery, softened
 from limbeck.report.page.facts import read_facts
+from limbeck.report.page.repeating import protocol
 
 NAMES = {"seeds", "curves", "cost", "reliability", "classes", "confusion", "corruptions", "softened"}
 SECTIONS = [
@@ -206,6 +207,28 @@ def test_only_one_student_a_teacher_without_a_training_and_many_classes(tmp_path
     assert "The 16 confusions that happen most often" in text
     assert "Of 100 classes the 10 most lost and the 10 most gained" in text
     assert len((path / "report.html").read_bytes()) < 3e6
+
+
+def test_what_it_says_of_the_protocol_is_what_was_measured(tmp_path: Path, digits_test: Dataset) -> None:
+    """Pictures of one's own that have a val split hold out none of their training pictures."""
+    recipe = {"data": {"name": "my shapes", "tests": []}, "protocol": {"seeds": [0, 1], "holdout": 0, "view_seed": 0}}
+    few = digits_test.labels[:60]
+    path = run(tmp_path, few, digits_test.classes, dataset="my-shapes", seeds=(0, 1), holdout=37, recipe=recipe)
+
+    def look(role: str, seed: int | None, dataset: str = "my-shapes") -> None:
+        what = {"role": role, "seed": seed, "dataset": dataset, "split": "test"}
+        files.add_line(path / "evaluations.jsonl", json.dumps(what))
+
+    for who in (("teacher", None), ("distilled", 0), ("distilled", 1)):
+        look(*who)
+    look("distilled", 0, "others")
+    begin = "37 pictures were held out for every choice; the test set was looked at "
+    end = " and the weights that are kept are the last ones, never the best ones."
+    assert protocol(read_facts(path))[0] == f"{begin}once, at the end,{end}"
+    for form in ("original", "ONNX", "ONNX, int8 static"):
+        look(f"distilled, {form}", 0)
+    exports = "4 times (evaluations.jsonl), 3 of them by exports of the finished network,"
+    assert protocol(read_facts(path))[0] == f"{begin}{exports}{end}"
 
 
 @pytest.mark.parametrize("kept", [True, False])
