@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -95,8 +96,15 @@ class RunFolder:
         remedy = "Remove that file and run again: everything else is kept, and no test set is looked at again."
         return files.read_json(self.results, KEYS, remedy)
 
+    @property
+    def writable(self) -> bool:
+        """Whether files may be made in the folder; of what is archived, nothing but the networks is used."""
+        return os.access(self.path, os.W_OK)
+
     def alone(self) -> AbstractContextManager[None]:
-        """Keeps other processes out of a run that is there already."""
+        """Keeps other processes out of a run that is there already; out of one that cannot be written to, nobody."""
+        if not self.writable:
+            return contextlib.nullcontext()
         return files.locked(self.path / "lock", f"another process is working in {self.path}. Wait until it has ended.")
 
     def renew_cost(self, cost: dict[str, Any]) -> None:
@@ -128,11 +136,17 @@ class RunFolder:
         return files.read_json(path, {"starts": list}, remedy)["starts"] if path.exists() else []
 
     def note_evaluation(self, role: str, seed: int | None, dataset: str, split: str) -> None:
-        """Logs that a test set is about to be looked at, in evaluations.jsonl."""
-        path = self.path / "evaluations.jsonl"
-        before = path.read_bytes() if path.exists() else b""
+        """Logs that a test set is about to be looked at, in evaluations.jsonl, where it can be written.
+
+        A line is added and nothing rewritten: who looks need not hold the run's lock.
+        """
         line = json.dumps({"when": _now(), "role": role, "seed": seed, "dataset": dataset, "split": split})
-        files.write_bytes(path, before + line.encode() + b"\n")
+        if self.writable:
+            files.add_line(self.path / "evaluations.jsonl", line)
+
+    def unlogged(self) -> list[str]:
+        """What has to be said of looks at test sets where they cannot be logged; nothing where they can."""
+        return [] if self.writable else [f"{self.path} cannot be written to: this look at a test set is not logged."]
 
     def seal(self, path: Path) -> None:
         """Notes the SHA-256 of a finished file in SHA256SUMS, as `sha256sum --check` reads it."""
@@ -141,7 +155,7 @@ class RunFolder:
         files.write_bytes(self.path / "SHA256SUMS", text.encode())
 
     def check(self, path: Path) -> None:
-        """Compares a file with its seal; seals it where there is none yet.
+        """Compares a file with its seal; seals it where there is none yet. Who calls it holds the run's lock.
 
         A file of this run has none where a process was killed before it could seal it; a file from elsewhere, a
         teacher's weights, gets one when the run first uses it.
@@ -149,10 +163,18 @@ class RunFolder:
         Raises:
             LimbeckError: the file was altered.
         """
-        expected = self._sums().get(self._name(path))
-        if expected is None:
+        if self._name(path) not in self._sums():
             self.seal(path)
-        elif expected != files.digest(path):
+        self.compare(path)
+
+    def compare(self, path: Path) -> None:
+        """Compares a file with its seal, where it has one; nothing is written.
+
+        Raises:
+            LimbeckError: the file was altered.
+        """
+        expected = self._sums().get(self._name(path))
+        if expected is not None and expected != files.digest(path):
             raise LimbeckError(
                 f"{path} was altered since this run first had it: it has another SHA-256 than in "
                 f"{self.path / 'SHA256SUMS'}. Replace it with a good copy; if the run made it, removing it has it made "

@@ -16,7 +16,7 @@ from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
-from limbeck.judging import concluding, evaluating, trained
+from limbeck.judging import concluding, evaluating, robustness, trained
 from limbeck.objectives import KD
 from limbeck.recipes import Data, Recipe, Weights, find
 from limbeck.report.page.facts import read_facts
@@ -96,6 +96,25 @@ class TestRun:
             )
             assert same or size == 24
 
+    def test_figures_of_corrupted_pictures_are_kept_of_the_runs_own_alone(
+        self, own: Recipe, engine: Engine, shapes: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run(own)
+        shutil.copytree(shapes / "test", "elsewhere/my shapes")
+        right = lambda network, copy, engine: torch.nn.functional.one_hot(copy.labels, 2).float()  # noqa: E731
+        monkeypatch.setattr(robustness, "predict", right)
+        monkeypatch.setattr(robustness, "corrupted_set", lambda pictures, kind, severity: pictures)
+
+        def kept(*names: str, **how: int) -> dict[Path, bytes]:
+            found = evaluating.evaluate("out", names, engine=engine, console=QUIET, corruptions=True, **how)
+            assert any(m["metric"] == "corruption_accuracy" for m in found["measurements"])
+            return {path: path.read_bytes() for path in Path("out").rglob("corruptions-*")}
+
+        assert kept("elsewhere/my shapes") == kept(side=24) == {}
+        assert len(whole := kept()) == 3
+        shutil.copy(next(shapes.glob("test/round/*")), shapes / "test/round/one more.png")
+        assert kept() == whole
+
     def test_its_page_and_its_export_have_the_pictures(self, own: Recipe, engine: Engine, shapes: Path) -> None:
         run(own)
         facts = read_facts(Path("out"))
@@ -105,6 +124,9 @@ class TestRun:
             student = exporting.chosen(Path(what))
             assert student.reading.of("my shapes", student.learned[0]).size == 16
             assert exporting._views(student, engine, QUIET).shape == (54, 3, 16, 16)
+            student.looked_at("ONNX")
+        looks = [json.loads(line)["role"] for line in Path("out/evaluations.jsonl").read_text().splitlines()[-2:]]
+        assert looks == ["distilled, ONNX", "alone, ONNX"]
         shutil.rmtree(shapes)
         assert read_facts(Path("out")).pictures.startswith("The pictures of my-shapes cannot be had: ")
 

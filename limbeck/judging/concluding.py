@@ -76,6 +76,9 @@ def conclude(
     weights = trained.planned(recipe, folder).finished()
     digest = functools.cache(files.digest)  # of each file once, however many sets there are
 
+    def looked(who: Who, dataset: str, split: str) -> None:
+        folder.note_evaluation(*who, dataset, split)
+
     def answers(judged: Judged) -> Tensor:
         """Kept ones, if they are of these weights; else new ones, which are kept."""
         path = answers_file(folder.network(judged.role, judged.seed), judged.dataset, judged.split)
@@ -83,7 +86,7 @@ def conclude(
         if kept := kept_answers(path, of):
             return kept[0]
         if judged.split == "test":
-            folder.note_evaluation(judged.role, judged.seed, judged.dataset, judged.split)
+            looked((judged.role, judged.seed), judged.dataset, judged.split)
         logits = predict(judged.network, judged.pictures, engine)
         keep_answers(path, logits, judged.pictures.labels, of)
         return logits
@@ -94,7 +97,7 @@ def conclude(
     if recipe.protocol.corruptions and not brief:
         kept = {who: (folder.network(*who), digest(weights[who])) for who in of_one_seed(networks)}
         first = (data.title(tests[0]), "test")
-        corrupted, absent = robustness.of_first_seed(networks, first, sets, engine, console, folder, kept)
+        corrupted, absent = robustness.of_first_seed(networks, first, sets, engine, console, kept, looked)
         not_measured += absent
     found = assess(asked(networks, sets, answers), corrupted=corrupted, brief=brief)
     cost, absent = (None, []) if brief else costing.cost_of(networks, held_out.image_shape, engine, costing.AT_THE_END)
@@ -166,7 +169,15 @@ def load_sets(
         names, split: which.
         engine, console: where they lie, and where progress goes.
         reading: how pictures of one's own are read, by name.
+
+    Raises:
+        LimbeckError: two of them would be called the same; or as `limbeck.data.load` raises it.
     """
+    if taken := data.shared_title(names):
+        both = " and ".join(name for name in names if data.title(name) == taken)
+        raise LimbeckError(
+            f"two data sets would both be called {taken}: {both}. Rename a folder, or judge one after the other."
+        )
     sets: dict[tuple[str, str], Dataset] = {}
     not_measured = []
     for name in names:

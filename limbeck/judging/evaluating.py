@@ -16,6 +16,7 @@ from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.assessment import Corrupted, Who, assess
 from limbeck.evaluation.calibration import fit_temperature
+from limbeck.folders import changed
 from limbeck.judging import concluding, costing, portraits, robustness, trained
 from limbeck.judging.concluding import Judged, Split
 from limbeck.judging.trained import Known, Trained, answers_file, kept_answers
@@ -39,7 +40,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Judges what is already trained: all the networks of a run, the one of a weights file, or someone else's.
 
-    Looks at test sets are logged in the run.
+    Looks at test sets are logged in the run; those of a weights file in the run that it is a network of.
 
     Args:
         what: a run's folder, a weights.safetensors, or the name of a network, as `limbeck.models.sources` has them,
@@ -51,7 +52,7 @@ def evaluate(
         teacher: what the networks are compared with, where there is no teacher among them: a run's teacher, a weights
             file, or the name of a network.
         corruptions: whether the first seed's networks are asked about corrupted copies of the first data set, too. What
-            a run has of it is kept in its folder, and not asked twice.
+            a run has of it is kept in its folder, of pictures that are its own or the catalogue's, and not asked twice.
         cost: whether it is measured what these networks cost.
         code: files of the user's own that networks of limbeck's files are made by, and that may be run for it.
         side: pixels that pictures of one's own are brought to; none: as the networks were trained.
@@ -91,22 +92,29 @@ def evaluate(
     ]
 
     def answers(judged: Judged) -> Tensor:
-        if found.folder is not None:
-            found.folder.note_evaluation(judged.role, judged.seed, judged.dataset, judged.split)
+        looked((judged.role, judged.seed), judged.dataset, judged.split)
         return predict(judged.network, judged.pictures, engine)
 
+    def looked(who: Who, dataset: str, split: str) -> None:
+        if logged := found.networks[who].logged:
+            logged.look(dataset, split)
+
+    notes += dict.fromkeys(
+        said for known in found.networks.values() if known.logged for said in known.logged.run.unlogged()
+    )
     corrupted: Corrupted = {}
     with _alone_in(found):
         if corruptions:
-            asked, kept = (data.title(names[0]), split), _inside(found)
-            corrupted, absent = robustness.of_first_seed(networks, asked, sets, engine, console, found.folder, kept)
+            asked = (data.title(names[0]), split)
+            kept = _kept_in(found, names[0], sets.get(asked), reading)
+            corrupted, absent = robustness.of_first_seed(networks, asked, sets, engine, console, kept, looked)
             not_measured += absent
         assessment = assess(concluding.asked(networks, sets, answers), _temperatures(found), corrupted)
     measured = None
     if cost:
         measured, absent = costing.cost_of(networks, next(iter(sets.values())).image_shape, engine, costing.IN_FULL)
         not_measured += absent
-        if measured and found.folder is not None:
+        if measured and found.folder is not None and found.folder.writable:
             with _alone_in(found):
                 found.folder.renew_cost(measured)
     results, details = concluding.concluded(assessment, drawn, networks, sets, not_measured, measured)
@@ -158,11 +166,25 @@ def _homes(found: Trained) -> dict[Who, tuple[Path, str]]:
     }
 
 
-def _inside(found: Trained) -> dict[Who, tuple[Path, str]]:
-    """The same of those that lie in the run which is judged, where there is one."""
-    if found.folder is None:
+def _kept_in(
+    found: Trained, name: str, pictures: Dataset | None, reading: Callable[[str], Reading]
+) -> dict[Who, tuple[Path, str]]:
+    """The same of those in whose run figures of these pictures are kept, which its page then shows.
+
+    They are those of a set that the run itself has, as it has it, or of one of the catalogue.
+    """
+    run = found.folder
+    if run is None or pictures is None or not run.writable:
         return {}
-    return {who: place for who, place in _homes(found).items() if place[0].is_relative_to(found.folder.path)}
+    own = {*found.tests, *([found.data] if found.data else [])}
+    if name in data.CATALOGUE:
+        known = data.shared_title({*own, name}) is None
+    else:
+        as_there = reading(name) == found.reading.of(name, found.data)
+        known = name in own and as_there and not changed(run.path, pictures)
+    if not known:
+        return {}
+    return {who: place for who, place in _homes(found).items() if place[0].is_relative_to(run.path)}
 
 
 def _alone_in(found: Trained) -> contextlib.AbstractContextManager[None]:

@@ -23,7 +23,6 @@ from limbeck.evaluation.corruptions import (
     corrupted_set,
 )
 from limbeck.evaluation.metrics import accuracy
-from limbeck.runs import RunFolder
 from limbeck.training import Engine
 
 CORRUPTIONS = "corruptions"
@@ -43,15 +42,15 @@ def of_first_seed(
     sets: Mapping[tuple[str, str], Dataset],
     engine: Engine,
     console: Console,
-    folder: RunFolder | None,
     kept: Mapping[Who, tuple[Path, str]],
+    looked: Callable[[Who, str, str], None] = lambda who, dataset, split: None,
 ) -> tuple[Corrupted, list[dict[str, str]]]:
     """What the first seed's networks get right of corrupted copies of one set, and why nothing where there is none.
 
     Args:
         asked: the set's key.
-        folder: where looks are logged.
         kept: of each network the folder that its figures are kept in, and the digest of its weights.
+        looked: is told who is about to be asked, and about what.
     """
     pictures = sets.get(asked)
     if pictures is None or not (pictures.labels >= 0).any():
@@ -62,12 +61,12 @@ def of_first_seed(
         why = f"{asked[0]} is too large to be kept in memory. Raise --data.memory to have it there."
         return {}, [{"what": CORRUPTIONS, "why": why}]
 
-    def looked(who: Who) -> None:
-        if folder is not None:
-            folder.note_evaluation(*who, asked[0], f"{asked[1]}, corrupted")
-
     places = {who: Place(figures_file(home, *asked), digest) for who, (home, digest) in kept.items()}
-    found = corruption_accuracies(of_one_seed(networks), pictures, engine, console, places, looked)
+    found = corruption_accuracies(
+        of_one_seed(networks),
+        *(pictures, engine, console, places),
+        lambda who: looked(who, asked[0], f"{asked[1]}, corrupted"),
+    )
     return {(*who, *asked): accuracy for who, accuracy in found.items()}, []
 
 
@@ -86,17 +85,17 @@ def corruption_accuracies(
         pictures: there, too; at least one has a label.
         engine, console: device and precision, and where progress goes.
         kept: where each network's figures are kept after every copy, so that nothing is asked twice of the same
-            weights in the same precision; none: nothing is kept.
+            weights and pictures in the same precision; none: nothing is kept.
         looked: is called once for each network that is about to be asked.
     """
     kept = kept or {}
     figures: dict[Who, _Figures] = {}
     for who in networks:
-        begun = _read(kept[who], engine) if who in kept else None
+        begun = _read(kept[who], pictures, engine) if who in kept else None
         if begun is None:
             looked(who)
             if who in kept:
-                _write(kept[who], engine, {})
+                _write(kept[who], pictures, engine, {})
         figures[who] = begun or {}
     if any(len(_flat(figures[who])) < len(KINDS_AND_SEVERITIES) for who in networks):
         with console.bar(f"{pictures.name}: corrupted pictures", len(KINDS_AND_SEVERITIES)) as bar:
@@ -108,7 +107,7 @@ def corruption_accuracies(
                         right = accuracy(predict(network, copy, engine), copy.labels)
                         figures[who].setdefault(kind, []).append(right)
                         if who in kept:
-                            _write(kept[who], engine, figures[who])
+                            _write(kept[who], pictures, engine, figures[who])
                     del copy
                 bar.update(done, f"{kind} {severity}")
     return {who: averaged(of) for who, of in figures.items()}
@@ -139,10 +138,10 @@ def _flat(figures: _Figures) -> list[float]:
     return [value for values in figures.values() for value in values]
 
 
-def _read(place: Place, engine: Engine) -> _Figures | None:
-    """What there is of these weights in this precision; None where nobody has begun with them."""
+def _read(place: Place, pictures: Dataset, engine: Engine) -> _Figures | None:
+    """What there is of these weights and pictures in this precision; None where nobody has begun with them."""
     content = _content(place.path) if place.path.is_file() else {}
-    same = content.get("weights") == place.weights and content.get("precision") == engine.dtype()
+    same = all(content.get(name) == value for name, value in _whose(place, pictures, engine).items())
     return _plausible(content.get("accuracy")) if same else None
 
 
@@ -170,6 +169,10 @@ def _plausible(figures: object) -> _Figures:
     return figures if fits else {}
 
 
-def _write(place: Place, engine: Engine, figures: _Figures) -> None:
-    content = {"weights": place.weights, "precision": engine.dtype(), "accuracy": figures}
-    files.write_json(place.path, content, indent=None)
+def _write(place: Place, pictures: Dataset, engine: Engine, figures: _Figures) -> None:
+    files.write_json(place.path, {**_whose(place, pictures, engine), "accuracy": figures}, indent=None)
+
+
+def _whose(place: Place, pictures: Dataset, engine: Engine) -> dict[str, str]:
+    """What figures are of: others are not believed."""
+    return {"weights": place.weights, "precision": engine.dtype(), "pictures": pictures.fingerprint}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -63,6 +64,18 @@ class Planned(NamedTuple):
         return {who: path for who, path in paths.items() if path.exists() or path == self.teacher}
 
 
+class Logged(NamedTuple):
+    """Where looks of a network at test sets are logged: in its run, under the role and the seed that it has there."""
+
+    run: RunFolder
+    role: str
+    seed: int | None
+
+    def look(self, dataset: str, split: str, form: str = "") -> None:
+        """Logs that the network, or a form of it, is about to be shown a set of pictures."""
+        self.run.note_evaluation(f"{self.role}, {form}" if form else self.role, self.seed, dataset, split)
+
+
 class Known(NamedTuple):
     """A network that is there to be judged, and what is known of it.
 
@@ -73,6 +86,7 @@ class Known(NamedTuple):
         weights: its file, where limbeck wrote it.
         home: the folder of that file's network, where its answers are kept.
         data: the data set that it was trained on, where it says so.
+        logged: where its looks at test sets are logged, where it is a run's.
     """
 
     network: nn.Module
@@ -81,6 +95,7 @@ class Known(NamedTuple):
     weights: Path | None = None
     home: Path | None = None
     data: str | None = None
+    logged: Logged | None = None
 
 
 class Trained(NamedTuple):
@@ -134,9 +149,24 @@ def of_file(path: Path, code: Sequence[Path] = ()) -> Trained:
     Raises:
         LimbeckError: it is none.
     """
-    known = _known(path, path.parent, code)
+    known = _known(path, path.parent, code)._replace(logged=logged_of(path))
     names = (known.data,) if known.data else ()
     return Trained({("network", None): known}, names, None, reading_of(path), known.data)
+
+
+def logged_of(path: Path) -> Logged | None:
+    """Where looks of the network of a weights file are logged: in the nearest run above it that it is a network of."""
+    path = path.resolve()
+    for folder in path.parents:
+        if (folder / "recipe.json").is_file():
+            with contextlib.suppress(LimbeckError):
+                plan = read_plan(folder)
+                for role, seed in plan.everybody():
+                    home = plan.folder.network(role, seed).resolve()
+                    if path.name == "weights.safetensors" and path.is_relative_to(home):
+                        part = "/".join(path.parent.relative_to(home).parts)  # "1": of several teachers
+                        return Logged(plan.folder, f"{role}/{part}" if part else role, seed)
+    return None
 
 
 def reading_of(path: Path) -> Reading:
@@ -156,8 +186,9 @@ def of_run(path: Path, code: Sequence[Path] = ()) -> Trained:
     if not weights:
         raise LimbeckError(f"{path} has no finished network. Type `limbeck run {path}/recipe.json --out {path}` first.")
     for who, file in weights.items():
-        networks[who] = _known(file, plan.folder.network(*who), code)._replace(data=plan.data)
-        plan.folder.check(file)
+        known = _known(file, plan.folder.network(*who), code)
+        networks[who] = known._replace(data=plan.data, logged=Logged(plan.folder, *who))
+        plan.folder.compare(file)
     return Trained(networks, plan.tests, plan.folder, plan.reading, plan.data)
 
 

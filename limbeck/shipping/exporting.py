@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ from limbeck.data.views import make_views
 from limbeck.environment import hardware
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
-from limbeck.evaluation.cost import costs
+from limbeck.evaluation.cost import Cost, costs
 from limbeck.evaluation.metrics import accuracy
 from limbeck.folders import refuse_foreign
 from limbeck.judging import trained
@@ -56,7 +56,10 @@ _SECONDS = 2.0  # of timing, for each form
 _FLOAT_POINTS, _INT8_POINTS = 1e-4, 0.01
 _WEIGHTS, _PLAIN, _PROGRAM, _ONNX = "student.safetensors", "student.py", "student.pt2", "student.onnx"
 _DYNAMIC, _STATIC = "student-int8-dynamic.onnx", "student-int8.onnx"
-_FILES = ("export.json", "README.md", _WEIGHTS, _PLAIN, _PROGRAM, _ONNX, _DYNAMIC, _STATIC)
+_ORIGINAL, _CARD, _TOLD = "original", "README.md", "export.json"
+# In the order in which they are put into a folder, and, backwards, taken out of it: whenever that is cut short, what is
+# there is known as an export by the first of them, and the last never speaks of other files than those beside it.
+_FILES = (_ONNX, _DYNAMIC, _STATIC, _PROGRAM, _PLAIN, _WEIGHTS, _CARD, _TOLD)
 _UNFINISHED = ".unfinished-"
 
 
@@ -110,7 +113,7 @@ def export(
     with RunFolder(run).alone() if run and (run / "recipe.json").is_file() else nullcontext():
         student = chosen(Path(what), role, seed, code)
         folder = Path(out) if out else student.home
-        refuse_foreign(folder, "student that was exported", "export.json")
+        refuse_foreign(folder, "student that was exported", _TOLD, _FILES)
         for left in folder.glob(f"{_UNFINISHED}*"):  # by a process that was killed
             shutil.rmtree(left, ignore_errors=True)
         return _exported(student, files.make_folder(folder), console)
@@ -121,64 +124,83 @@ def _exported(student: Student, folder: Path, console: Console) -> Exported:
     engine = choose(Device(name="cpu", precision="fp32", compile="off"))
     test = data.load(student.test, "test", console, student.reading.of(student.test, student.learned[0]))
     trained.refuse_other_classes(student.weights, student.saved.classes, test)
-    network = engine.place(student.saved.network).eval()
-    student.looked_at("original")
-    original, digest = predict(network, test, engine), files.digest(student.weights)
-    with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=folder) as place:
-        forms, notes = _written(Path(place), student, test, engine, console)
-        modules = {form.file: form.read(Path(place)) for form in forms}
-        logits = {}
-        with console.bar("judging the forms", len(forms)) as bar:
-            for done, form in enumerate(forms, start=1):
-                student.looked_at(form.name)
-                logits[form.file] = predict(modules[form.file], test, engine)
-                if form.exact:
-                    _refuse_other_answers(form, logits[form.file], original)
-                bar.update(done, form.name)
-        timed = costs({"original": network, **modules}, test.image_shape, engine, seconds=_SECONDS)
-        rows: list[dict[str, Any]] = []
-        for name, file, said in [
-            ("original", "original", original),
-            *((f.name, f.file, logits[f.file]) for f in forms),
-        ]:
-            path = student.weights if file == "original" else Path(place) / file
-            cost = timed[file]
-            rows.append(
-                {
-                    "name": name,
-                    "file": None if file == "original" else file,
-                    "bytes": path.stat().st_size,
-                    "accuracy": accuracy(said, test.labels),
-                    "same_answers": float((said.argmax(1) == original.argmax(1)).double().mean()),
-                    "difference": float((said - original).abs().max()),
-                    "latency_ms": cost.latency_ms,
-                    "latency_95_ms": cost.latency_95_ms,
-                    "images_per_second": cost.images_per_second,
-                }
-            )
-        for row in rows[1:]:
-            if (lost := rows[0]["accuracy"] - row["accuracy"]) > _INT8_POINTS:
-                notes.append(f"{row['name']} loses {100 * lost:.2f} points of accuracy.")
+    known, network = told(student), engine.place(student.saved.network).eval()
+    with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=folder) as name:
+        place = Path(name)
+        forms, notes = _written(place, student, test, engine, console)
+        modules = {_ORIGINAL: network, **{form.name: form.read(place) for form in forms}}
+        logits = _answers(modules, forms, student, test, engine, console)
+        timed = costs(modules, test.image_shape, engine, seconds=_SECONDS)
+        paths = {_ORIGINAL: student.weights, **{form.name: place / form.file for form in forms}}
+        rows = [_row(form, paths[form], logits, test, timed[form]) for form in modules]
         results = {
             "schema": 1,
             "title": student.saved.model.title(),
-            "student": {"role": student.role, "seed": student.seed, "weights": digest},
+            "student": {"role": student.role, "seed": student.seed, "weights": files.digest(student.weights)},
             "dataset": test.name,
             "n": len(test),
             "picture": list(test.image_shape[:2]),
             "device": hardware(engine.device),
-            "batch": next(iter(timed.values())).batch,
+            "batch": timed[_ORIGINAL].batch,
             "forms": rows,
-            "notes": notes,
+            "notes": [*notes, *_losses(rows), *(student.logged.run.unlogged() if student.logged else ())],
         }
-        for name in _FILES:  # export.json first: it must never speak of other files than those beside it
-            (folder / name).unlink(missing_ok=True)
-        for path in sorted(Path(place).iterdir()):
-            path.replace(folder / path.name)
-    card = model_card(results, student.saved.classes, **told(student))
-    files.write_bytes(folder / "README.md", card.encode())
-    files.write_json(folder / "export.json", results)
+        files.write_bytes(place / _CARD, model_card(results, student.saved.classes, **known).encode())
+        files.write_json(place / _TOLD, results)
+        _put(place, folder)
     return Exported(folder, results)
+
+
+def _answers(
+    modules: Mapping[str, nn.Module],
+    forms: Sequence[Form],
+    student: Student,
+    test: Dataset,
+    engine: Engine,
+    console: Console,
+) -> dict[str, Tensor]:
+    """The logits of each module, by name; the original's first, which those of exact forms have to be."""
+    logits, named = dict[str, Tensor](), {form.name: form for form in forms}
+    with console.bar("judging the forms", len(modules)) as bar:
+        for done, (name, module) in enumerate(modules.items(), start=1):
+            student.looked_at(name)
+            logits[name] = predict(module, test, engine)
+            if name in named and named[name].exact:
+                _refuse_other_answers(named[name], logits[name], logits[_ORIGINAL])
+            bar.update(done, name)
+    return logits
+
+
+def _row(name: str, path: Path, logits: Mapping[str, Tensor], test: Dataset, cost: Cost) -> dict[str, Any]:
+    """What export.json says of the original or a form, which lies in that file."""
+    said, original = logits[name], logits[_ORIGINAL]
+    return {
+        "name": name,
+        "file": None if name == _ORIGINAL else path.name,
+        "bytes": path.stat().st_size,
+        "accuracy": accuracy(said, test.labels),
+        "same_answers": float((said.argmax(1) == original.argmax(1)).double().mean()),
+        "difference": float((said - original).abs().max()),
+        "latency_ms": cost.latency_ms,
+        "latency_95_ms": cost.latency_95_ms,
+        "images_per_second": cost.images_per_second,
+    }
+
+
+def _losses(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each form that is clearly worse than the original, which is the first."""
+    lost = {row["name"]: rows[0]["accuracy"] - row["accuracy"] for row in rows[1:]}
+    return [f"{name} loses {100 * much:.2f} points of accuracy." for name, much in lost.items() if much > _INT8_POINTS]
+
+
+def _put(place: Path, folder: Path) -> None:
+    """Puts the files of an export, all of which are there, in place of an earlier one's."""
+    with files.mendable(folder):
+        for name in reversed(_FILES):
+            (folder / name).unlink(missing_ok=True)
+        for name in _FILES:
+            if (place / name).exists():
+                (place / name).replace(folder / name)
 
 
 def _written(

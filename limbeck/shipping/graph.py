@@ -93,16 +93,28 @@ def read_labels(path: Path) -> tuple[tuple[str, ...], Fit]:
     """The classes that a file written here speaks of, in the order of its logits; and how pictures are fitted for it.
 
     Raises:
-        LimbeckError: the file names none.
+        LimbeckError: it cannot be read, or names none.
     """
     import onnx
 
-    model = onnx.load(str(path), load_external_data=False)
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+        if not model.graph.node:
+            raise ValueError("it is empty")
+    except Exception as error:  # protobuf's errors are onnx's own affair
+        why = error.strerror if isinstance(error, OSError) else "it is damaged, or no ONNX file"
+        raise LimbeckError(f"cannot read {path}: {why}. Give another file, or make it anew: limbeck export") from error
     said = {entry.key: entry.value for entry in model.metadata_props}
     if _LABELS not in said:
         raise LimbeckError(f"{path} does not name its classes: it was not written by limbeck. Give a file that was.")
+    try:
+        classes = tuple(str(each) for each in json.loads(said[_LABELS]))
+    except (ValueError, TypeError) as error:
+        raise LimbeckError(
+            f"cannot read {path}: its labels are no list of names. Give another file, or make it anew: limbeck export"
+        ) from error
     fit: Fit = next((each for each in get_args(Fit) if each == said.get(_FIT)), "crop")
-    return tuple(json.loads(said[_LABELS])), fit
+    return classes, fit
 
 
 class Session(nn.Module):

@@ -12,7 +12,7 @@ from limbeck.data.views import Views
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.assessment import Who
 from limbeck.judging import trained
-from limbeck.judging.trained import Planned
+from limbeck.judging.trained import Logged, Planned
 from limbeck.models.weights import Saved, load_network
 from limbeck.runs import RunFolder
 
@@ -37,6 +37,7 @@ class Student(NamedTuple):
         learned: the pictures that it was trained on, as far as that is known.
         home: where the forms go, where nothing else is said.
         run: the run that it belongs to.
+        logged: where its looks at test sets are logged; a file may be of a run, too.
         reading: how both data sets are read, where they are pictures of one's own.
     """
 
@@ -48,12 +49,13 @@ class Student(NamedTuple):
     learned: Learned
     home: Path
     run: RunFolder | None
+    logged: Logged | None
     reading: Reading = Reading()
 
     def looked_at(self, form: str) -> None:
         """Logs that a form is about to be shown the test set, where there is a run to log it in."""
-        if self.run is not None:
-            self.run.note_evaluation(f"{self.role}, {form}", self.seed, data.title(self.test), "test")
+        if self.logged is not None:
+            self.logged.look(data.title(self.test), "test", form)
 
 
 def chosen(path: Path, role: str | None = None, seed: int | None = None, code: Sequence[Path] = ()) -> Student:
@@ -67,16 +69,16 @@ def chosen(path: Path, role: str | None = None, seed: int | None = None, code: S
         if saved.data is None:
             raise LimbeckError(f"{path} does not say what it was trained on. Export from the run's folder.")
         home = path.parent / f"{path.stem}-export"
-        return Student(
-            saved, path, "network", None, saved.data, Learned(saved.data), home, None, trained.reading_of(path)
-        )
+        logged, reading = trained.logged_of(path), trained.reading_of(path)
+        return Student(saved, path, "network", None, saved.data, Learned(saved.data), home, None, logged, reading)
     plan, who, weights = chosen_of_run(path, role, seed)
     recipe = files.read_json(path / "recipe.json")
     how = (recipe["teacher"] or {}) if who[0] == "teacher" else recipe
     views = Views(**{**how["views"], "mix": None}) if "views" in how else Views()
     learned = Learned(plan.data, int(recipe["protocol"]["holdout"]), views, int(recipe["protocol"]["view_seed"]))
     saved = load_network(weights, code)
-    return Student(saved, weights, *who, plan.tests[0], learned, path / "export", plan.folder, plan.reading)
+    logged = Logged(plan.folder, *who)
+    return Student(saved, weights, *who, plan.tests[0], learned, path / "export", plan.folder, logged, plan.reading)
 
 
 def chosen_of_run(path: Path, role: str | None = None, seed: int | None = None) -> tuple[Planned, Who, Path]:
@@ -100,7 +102,7 @@ def chosen_of_run(path: Path, role: str | None = None, seed: int | None = None) 
             f"{path} has no finished {wanted}. It has: {able or 'nothing yet'}. Choose one by --role and --seed, or "
             f"type `limbeck run {path}` to finish what is missing."
         )
-    plan.folder.check(there[whose[0]])
+    plan.folder.compare(there[whose[0]])
     return plan, whose[0], there[whose[0]]
 
 

@@ -22,6 +22,8 @@ from limbeck.files import read_json, read_tensors, write_tensors
 from limbeck.judging import concluding, evaluating
 from limbeck.models.weights import load_network, save_network
 from limbeck.recipes import Recipe, Weights
+from limbeck.runs import RunFolder
+from limbeck.shipping import predicting
 from limbeck.training import Engine
 
 QUIET = Console(quiet=True, file=io.StringIO())
@@ -64,8 +66,25 @@ def test_another_data_set_and_split(finished: Path, engine: Engine) -> None:
     assert {m["n"] for m in again["measurements"] if m["metric"] != "agreement_on_mistakes"} == {1437}
 
 
+def test_a_run_that_cannot_be_written_to_is_used_and_left_as_it_is(
+    finished: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SHA256SUMS", "lock"):  # what readers would write anew
+        (finished / name).unlink()
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    monkeypatch.setattr(RunFolder, "writable", False)
+    predicting.classifier(finished)
+    again = evaluating.evaluate(finished, engine=engine, console=QUIET, cost=True)
+    assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == before
+    assert "out cannot be written to: this look at a test set is not logged." in again["notes"]
+
+
 def test_a_weights_file(finished: Path, engine: Engine) -> None:
+    log = finished / "evaluations.jsonl"
+    before = log.read_text()
     again = evaluating.evaluate(WEIGHTS, engine=engine, console=QUIET)
+    look = json.loads(log.read_text().removeprefix(before))
+    assert (look["role"], look["seed"], look["dataset"]) == ("distilled", 0, "few")
     of_the_run = read_json(finished / "results.json")["measurements"]
     expected = {
         m["metric"]: m["value"] for m in of_the_run if (m["role"], m["seed"], m["split"]) == ("distilled", 0, "test")
@@ -79,7 +98,9 @@ def test_a_weights_file(finished: Path, engine: Engine) -> None:
 
 def test_a_weights_file_on_its_own_is_not_scaled(finished: Path, engine: Engine) -> None:
     shutil.copy(WEIGHTS, "alone.safetensors")
+    before = (finished / "evaluations.jsonl").read_text()
     again = evaluating.evaluate(Path("alone.safetensors"), engine=engine, console=QUIET)
+    assert (finished / "evaluations.jsonl").read_text() == before
     assert again["not_measured"] == [
         {"what": SCALING, "why": "There are no answers on a held-out split to fit it on: network."}
     ]

@@ -154,6 +154,8 @@ def test_refusals(file: Path, weights: Path, fails: Callable[..., str]) -> None:
     assert said.startswith(
         "error: torchvision/squeezenet1_1 has random weights: it has nothing to say yet. Give a file"
     )
+    said = fails("evaluate", "own.py:network", "--data", "few", "./few", "--quiet")
+    assert said.startswith("error: two data sets would both be called few: few and ./few. Rename a folder, or judge")
     other = Model(name="nin_cifar", width=0.0625)
     save_network(Path("abc.safetensors"), other.build(10, ([0.5] * 3, [0.3] * 3)), other, tuple("abcdefghij"), "few")
     said = fails("evaluate", "own.py:network", "--data", "few", "--teacher", "abc.safetensors", "--quiet")

@@ -115,14 +115,14 @@ def test_what_was_asked_is_not_asked_again(
         assert kept_corruptions(place.path, "another digest") is None
 
 
-def test_figures_of_other_weights_precision_or_none_at_all_are_not_believed(
+def test_figures_of_other_weights_pictures_precision_or_none_at_all_are_not_believed(
     some: Dataset, engine: Engine, networks: dict, places: dict, sets_made: list
 ) -> None:
     corruption_accuracies(networks, some, engine, QUIET, places)
     whole = places["teacher", None].path.read_text()
     teacher = {("teacher", None): networks["teacher", None]}
 
-    def sets_needed(place: Place, engine: Engine = engine) -> int:
+    def sets_needed(place: Place, engine: Engine = engine, some: Dataset = some) -> int:
         sets_made.clear()
         corruption_accuracies(teacher, some, engine, QUIET, {("teacher", None): place})
         return len(sets_made)
@@ -132,6 +132,8 @@ def test_figures_of_other_weights_precision_or_none_at_all_are_not_believed(
     assert sets_needed(place._replace(weights="another")) == 75
     assert sets_needed(place) == 75
     assert sets_needed(place, choose(Device(name="cpu", precision="bf16", threads=1))) == 75
+    assert sets_needed(place) == 75
+    assert sets_needed(place, some=some.subset(torch.tensor([0, 1, 2]))) == 75
     for damaged in (whole[:-40], "[]", whole.replace("fog", "smog"), whole.replace("0.", "7.", 1)):
         place.path.write_text(damaged)
         assert sets_needed(place) == 75
@@ -190,7 +192,7 @@ def test_pictures_that_are_not_there_or_have_no_label(
 ) -> None:
     unlabelled = Dataset("some", some.classes, some.images, torch.full((6,), -1))
     sets = {} if gone else {("some", "test"): unlabelled}
-    found, absent = robustness.of_first_seed(networks, ("some", "test"), sets, engine, QUIET, None, {})
+    found, absent = robustness.of_first_seed(networks, ("some", "test"), sets, engine, QUIET, {})
     assert found == {}
     why = "some cannot be had." if gone else "No picture of some has a label."
     assert absent == [{"what": "corruptions", "why": why}]

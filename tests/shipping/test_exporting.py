@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,12 +15,13 @@ from limbeck import files
 from limbeck.cli import main
 from limbeck.data.views import Views
 from limbeck.errors import LimbeckError
+from limbeck.folders import refuse_foreign
 from limbeck.models.model import Model
 from limbeck.models.weights import load_network, save_network
 from limbeck.shipping import exporting
 from limbeck.shipping.graph import Session, read_labels, write_onnx
 from limbeck.shipping.quantised import write_static
-from limbeck.shipping.student import chosen
+from limbeck.shipping.student import Student, chosen
 
 onnxruntime = pytest.importorskip("onnxruntime")
 FORMS = {"student.py", "student.safetensors", "student.pt2", "student.onnx"}
@@ -160,6 +163,52 @@ def test_a_folder_of_somebody_elses_is_left_alone(weights: Path, tmp_path: Path)
     assert (tmp_path / "README.md").read_text() == "mine"
 
 
+class _Cut(BaseException):
+    """The process is gone."""
+
+
+def test_an_export_that_is_cut_short_is_taken_up_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is: what is there is never half of one and half of another, as far as export.json speaks of it."""
+    folder, place, left = tmp_path / "folder", tmp_path / "place", [0]
+
+    def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+        def one(*arguments: Any, **named: Any) -> Any:
+            left[0] -= 1
+            if left[0] < 0:
+                raise _Cut
+            return step(*arguments, **named)
+
+        return one
+
+    for name in ("unlink", "replace"):
+        monkeypatch.setattr(Path, name, counted(getattr(Path, name)))
+    for cut in range(2 * len(FORMS)):
+        for where in (folder, place):
+            where.mkdir(exist_ok=True)
+            for name in FORMS:
+                (where / name).write_text(where.name)
+        left[0] = cut
+        with pytest.raises(_Cut):
+            exporting._put(place, folder)
+        there = {path.name: path.read_text() for path in folder.iterdir()}
+        if "export.json" in there:
+            assert there == dict.fromkeys(FORMS, there["export.json"])
+        refuse_foreign(folder, "student that was exported", "export.json", exporting._FILES)
+
+
+def test_what_cannot_be_told_of_a_student_is_found_before_anything_is_touched(
+    exported: exporting.Exported, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(student: Student) -> dict[str, str]:
+        raise LimbeckError("cannot read results.json")
+
+    before = {path: path.read_bytes() for path in exported.folder.iterdir()}
+    monkeypatch.setattr(exporting, "told", damaged)
+    with pytest.raises(LimbeckError, match=r"cannot read results\.json"):
+        exporting.export(weights, exported.folder)
+    assert {path: path.read_bytes() for path in exported.folder.iterdir()} == before
+
+
 def test_what_was_exported_before_does_not_stay(
     exported: exporting.Exported, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +217,8 @@ def test_what_was_exported_before_does_not_stay(
 
     monkeypatch.setattr(exporting, "_SECONDS", 0.05)
     monkeypatch.setattr(exporting, "plain", refused)
+    for name in ("README.md", "export.json", "student.pt2"):  # as a process left it that was killed
+        (exported.folder / name).unlink()
     folder, results = exporting.export(weights, exported.folder)
     assert {path.name for path in folder.iterdir()} == FORMS - {"student.py", "student.safetensors"}
     assert "There is no student.py: it cannot be written down." in results["notes"]

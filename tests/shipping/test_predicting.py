@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -124,6 +125,23 @@ def test_what_is_missing_is_said(
     typed = {"WEIGHTS": str(weights), "EMPTY": str(tmp_path / "empty")}
     assert main([typed.get(word, word) for word in words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_broken_onnx_file_is_named(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    helper = pytest.importorskip("onnx").helper
+    pytest.importorskip("onnxruntime")
+    graph = helper.make_graph([helper.make_node("Identity", ["images"], ["logits"])], "it", [], [])
+    model = helper.make_model(graph)
+    helper.set_model_props(model, {"labels": "[red, green"})
+    whole, path = model.SerializeToString(), tmp_path / "broken.onnx"
+    for content, why in (
+        (whole[:-5], "cannot read .*broken.onnx: it is damaged, or no ONNX file"),
+        (b"", "cannot read .*broken.onnx: it is damaged, or no ONNX file"),
+        (whole, "cannot read .*broken.onnx: its labels are no list of names"),
+    ):
+        path.write_bytes(content)
+        assert main(["predict", str(path), str(pictures)]) == 2
+        assert re.match(f"error: .*{why}", capsys.readouterr().err)
 
 
 def test_a_file_that_does_not_say_its_size_needs_one(weights: Path) -> None:
