@@ -17,6 +17,7 @@ from limbeck.data import Dataset
 from limbeck.distillation import figures, prepared
 from limbeck.errors import LimbeckError
 from limbeck.folders import refuse_changed
+from limbeck.following import follow, together
 from limbeck.judging import concluding, trained
 from limbeck.models.composed import described, notes_of
 from limbeck.models.ensemble import Ensemble
@@ -28,7 +29,6 @@ from limbeck.models.normalised import Normalised
 from limbeck.models.sources import Source
 from limbeck.models.weights import load_network, save_network
 from limbeck.processes import ranks
-from limbeck.processes.following import follow, together
 from limbeck.recipes.catalogue import recipe_of
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
 from limbeck.rehearsal import refuse_absent_networks, rehearse
