@@ -24,7 +24,7 @@ from limbeck.objectives import KD, Known, Objective
 from limbeck.processes import ranks
 from limbeck.teachers import Assignment, Labelling, Live, Stored
 from limbeck.training import Device, Engine, Job, Train, choose, fit
-from limbeck.training.team import refuse_small_batches
+from limbeck.training.team import refuse_parts, refuse_small_batches
 
 
 def distil(
@@ -142,6 +142,7 @@ def prepared(
     if teacher is not None:
         place, said = answers or folder / "answers", console or Console(quiet=True)
         asked = Assignment(teacher, engine, pictures, views, view_seed, place, said, theirs)
+        refuse_parts(train, objective, known)
         how.check(asked)
         labels_views = how.build(asked)
     return Job(

@@ -273,7 +273,7 @@ class Experiment:
         label = f"{title} ({how.student.title()})"
         taught_by = self._files.get(teacher) if teacher else None
         everybody = together(self.recipe, how, folder, title, seed, taught_by)
-        with everybody, own.blamed(self.recipe), enough_memory(label, how.train):
+        with everybody, own.blamed(self.recipe), enough_memory(label, how.train, how.objective):
             peak = Peak(self.engine.device)
             with streams.seeded(seed, "weights"):
                 network = self.fresh(how.student)

@@ -21,7 +21,7 @@ from limbeck.models.sources import Source
 from limbeck.objectives import Batch, Known, Mixed, tapped
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights, chain
 from limbeck.training.memory import enough_memory
-from limbeck.training.team import refuse_small_batches
+from limbeck.training.team import refuse_parts, refuse_small_batches
 
 if TYPE_CHECKING:
     from limbeck.experiment import Experiment
@@ -54,13 +54,13 @@ def rehearse(experiment: Experiment) -> None:
     _refuse_large_batches(experiment.recipe, len(experiment.pictures))
     _refuse_missing_labels(experiment.recipe, experiment.pictures)
     for student in experiment.recipe.students().values():
-        for _, how in student.chain():
+        for above, how in student.chain():
             if not isinstance(how, Training):
                 continue
             if is_source(how.student.name):
                 _try(experiment, how)
             if how.teacher or own.classes(how):
-                _rehearse(experiment, how)
+                _rehearse(experiment, how, above)
 
 
 def _refuse_missing_labels(recipe: Recipe, pictures: Dataset) -> None:
@@ -93,15 +93,15 @@ def _refuse_large_batches(recipe: Recipe, pictures: int) -> None:
 def _try(experiment: Experiment, how: Training) -> None:
     """Asks a student that limbeck did not make about a few pictures."""
     engine, title = experiment.engine, how.student.title()
-    memory = enough_memory(f"a student's first pictures ({title})", how.train)
+    memory = enough_memory(f"a student's first pictures ({title})", how.train, how.objective)
     with own.blamed(how), memory, torch.random.fork_rng(devices=engine.generators()):
         trained.refuse_other_answers(title, experiment.fresh(how.student).eval(), experiment.pictures, engine)
 
 
-def _rehearse(experiment: Experiment, how: Training) -> None:
+def _rehearse(experiment: Experiment, how: Training, above: str) -> None:
     engine, pictures, view_seed = experiment.engine, experiment.pictures, experiment.recipe.protocol.view_seed
     index = torch.arange(min(_PICTURES, how.train.batch_size), device=engine.device)
-    memory = enough_memory(f"a student's first pictures ({how.student.title()})", how.train)
+    memory = enough_memory(f"a student's first pictures ({how.student.title()})", how.train, how.objective)
     with own.blamed(how), memory, torch.random.fork_rng(devices=engine.generators()):
         views = make_views(pictures.fetch(index), index, how.views, view_seed, epoch=0)
         mixture = None
@@ -110,6 +110,7 @@ def _rehearse(experiment: Experiment, how: Training) -> None:
         images = engine.pictures(views)
         how.train.optimizer.build([nn.Parameter(torch.zeros(1))])
         known = _known(experiment, how)
+        refuse_parts(how.train, how.objective, known, above)
         networks = [network for network in (known.student_network, known.teacher_network) if network is not None]
         labels, now = pictures.labels[index], torch.zeros((), device=engine.device)
         mixed = Mixed(labels[mixture.partner], now + mixture.share) if mixture else None

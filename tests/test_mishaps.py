@@ -318,6 +318,15 @@ def test_too_little_memory(
     assert "--teacher.train.batch-size" in message
 
 
+def test_no_parts_for_an_objective_that_relates_a_batch(fails: Fails) -> None:
+    said = fails("run", "tiny", "--objective", "kd+rkd", "--train.accumulate", "4", "--out", "x")
+    assert said == (
+        "error: objective rkd relates the pictures of a batch, and train.accumulate = 4 would show it them in parts. "
+        "Type --train.accumulate 1; where memory is short, a smaller --train.batch-size (now 32).\n"
+    )
+    assert not Path("x").exists()
+
+
 def test_an_error_of_our_own_is_not_taken_for_a_lack_of_memory(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: Any, **options: Any) -> nn.Module:
         raise RuntimeError("shapes cannot be multiplied")

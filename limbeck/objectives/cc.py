@@ -111,6 +111,7 @@ class CC(Featured):
     """Correlation congruence (Peng et al., ICCV 2019), in RepDistiller's form, between learned embeddings."""
 
     name: Literal["cc"] = "cc"
+    relates: ClassVar[bool] = True
     where: ClassVar[Where] = "embedding"
     weight: float = Field(0.02, ge=0, description="Weight of the teacher's term.")
     width: int = Field(128, ge=1, description="Of the embeddings.")

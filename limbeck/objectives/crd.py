@@ -192,6 +192,7 @@ class CRD(Featured):
     """
 
     name: Literal["crd"] = "crd"
+    relates: ClassVar[bool] = True
     where: ClassVar[Where] = "embedding"
     weight: float = Field(0.8, ge=0, description="Weight of the teacher's term.")
     width: int = Field(128, ge=1, description="Of the embeddings.")

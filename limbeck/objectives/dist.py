@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from pydantic import Field
@@ -76,6 +76,7 @@ class DIST(Taught):
     """Distillation from a stronger teacher (Huang et al., NeurIPS 2022): `dist_loss`."""
 
     name: Literal["dist"] = "dist"
+    relates: ClassVar[bool] = True
     weight: float = Field(2.0, ge=0, description="Weight of the teacher's term.")
     temperature: float = Field(4.0, gt=0, description="Softens both networks' probabilities; above 0.")
     beta: float = Field(1.0, ge=0, description="Weight of the relations between classes.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -125,6 +125,7 @@ class MLLD(Taught):
     """Multi-level logit distillation (Jin, Wang and Lin, CVPR 2023): on every picture, batch and class."""
 
     name: Literal["mlld"] = "mlld"
+    relates: ClassVar[bool] = True
     temperatures: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (2.0, 3.0, 4.0, 5.0, 6.0), min_length=1, description="The loss is the sum over them."
     )

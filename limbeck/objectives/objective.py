@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, SerializeAsAny, model_validator
@@ -94,7 +94,21 @@ class Objective(Family):
     methods are a `Taught`, which does the rest.
 
     Objectives can be weighed and added: ``KD(temperature=2) + 0.5 * RKD(labels=0)`` is one, too.
+
+    Attributes:
+        relates: whether it relates the pictures of a batch to each other, or keeps constants of the first batch. Its
+            loss is then no mean over the pictures, and a batch cannot be shown to it in parts (``train.accumulate``).
     """
+
+    relates: ClassVar[bool] = False
+
+    def relating(self, known: Known | None = None) -> tuple[str, ...]:
+        """The names of the objectives in this one that have to see each batch whole.
+
+        Args:
+            known: of the training; where that is not known yet, those that may have to are among them.
+        """
+        return (self._own_name() or type(self).__name__,) if self.relates else ()
 
     @property
     def needs_teacher(self) -> bool:
@@ -144,6 +158,10 @@ class Sum(Objective):
             raise ValueError(f"{len(self.terms)} terms need as many weights, one of them above 0")
         return self
 
+    def relating(self, known: Known | None = None) -> tuple[str, ...]:
+        terms = [term for term, weight in zip(self.terms, self.weights, strict=True) if weight]
+        return _once([term.relating(known) for term in terms])
+
     @property
     def needs_teacher(self) -> bool:
         return any(term.needs_teacher for term in self.terms)
@@ -176,6 +194,9 @@ class Taught(Objective):
         if self.weight + self.labels <= 0:
             raise ValueError("weight and labels are both 0, so nothing would be learned; set one above 0")
         return self
+
+    def relating(self, known: Known | None = None) -> tuple[str, ...]:
+        return super().relating(known) if self.weight else ()
 
     @property
     def needs_teacher(self) -> bool:

@@ -126,19 +126,25 @@ class OFD(Staged):
     """
 
     name: Literal["ofd"] = "ofd"
+    relates: ClassVar[bool] = True
     where: ClassVar[Where] = "rectifiers"
     weight: float = Field(0.001, ge=0, description="Weight of the teacher's term.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")
 
+    def relating(self, known: Known | None = None) -> tuple[str, ...]:
+        whole = super().relating(known)
+        return whole if known is None or (whole and None in self._margins(known)) else ()
+
     def learned(self, known: Known) -> nn.Module:
+        pairs = zip(self.shapes(known), self._margins(known), strict=True)
+        return nn.ModuleList(_Overhauled(*shapes, margin) for shapes, margin in pairs)
+
+    def _margins(self, known: Known) -> list[Tensor | None]:
+        """Those of each stage's channels; None where they have to be measured."""
         assert known.teacher_network is not None
-        stages = []
-        for path, (ours, theirs) in zip(self.taps(known)[1], self.shapes(known), strict=True):
-            before = known.teacher.before(path)
-            layer = submodule(plain(known.teacher_network), before) if before else None
-            margin = batch_norm_margin(layer, self.form) if isinstance(layer, _BatchNorm) else None
-            stages.append(_Overhauled(ours, theirs, margin))
-        return nn.ModuleList(stages)
+        before = [known.teacher.before(path) for path in self.taps(known)[1]]
+        layers = [submodule(plain(known.teacher_network), path) if path else None for path in before]
+        return [batch_norm_margin(layer, self.form) if isinstance(layer, _BatchNorm) else None for layer in layers]
 
     def stage(self, ours: Tensor, theirs: Tensor, adapter: nn.Module, later: int) -> Tensor:
         return adapter(ours, theirs, later)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+_LEAST = 1e-9  # below any share of a batch that is not none
+
 
 @dataclass
 class Outputs:
@@ -47,6 +49,8 @@ class Batch:
         epoch: 0-d float, epochs seen so far, with fractions.
         progress: 0-d float, from 0 at the start of the training to 1 at its end.
         mixed: what was mixed into the pictures; None where nothing was.
+        labelled: 0-d float, of a part of a batch: the share of the whole batch's pictures that have a label; None where
+            this is all of it.
     """
 
     index: Tensor
@@ -56,16 +60,23 @@ class Batch:
     epoch: Tensor
     progress: Tensor
     mixed: Mixed | None = None
+    labelled: Tensor | None = None
 
     def over_labels(self, loss: Callable[[Tensor], Tensor]) -> Tensor:
-        """``loss(labels)``; of mixed pictures, its mean over both labels, each with its share.
+        """``loss(labels)``, a mean over labelled pictures; of mixed ones, the mean over both labels, with their shares.
 
-        For a cross-entropy, that is the cross-entropy with the mixed label.
+        For a cross-entropy, that is the cross-entropy with the mixed label. A part of a batch counts by its labelled
+        pictures, so that the mean over the parts, each with its share of all pictures, is that of the whole batch.
         """
         if self.mixed is None:
-            return loss(self.labels)
+            return self._weighed(loss, self.labels)
         share = self.mixed.share
-        return share * loss(self.labels) + (1 - share) * loss(self.mixed.labels)
+        return share * self._weighed(loss, self.labels) + (1 - share) * self._weighed(loss, self.mixed.labels)
+
+    def _weighed(self, loss: Callable[[Tensor], Tensor], labels: Tensor) -> Tensor:
+        if self.labelled is None:
+            return loss(labels)
+        return loss(labels) * ((labels >= 0).float().mean() / self.labelled.clamp(min=_LEAST))
 
     def ramp(self, epochs: float) -> Tensor:
         """0-d float, growing from 0 to 1 over the first ``epochs``; 1 from the start where they are none."""

@@ -58,6 +58,7 @@ class PKT(Featured):
     """Probabilistic knowledge transfer (Passalis and Tefas, ECCV 2018): `pkt_loss`."""
 
     name: Literal["pkt"] = "pkt"
+    relates: ClassVar[bool] = True
     where: ClassVar[Where] = "embedding"
     weight: float = Field(30000.0, ge=0, description="Weight of the teacher's term.")
     form: Literal["released", "paper"] = Field("released", description="The authors' code, or the paper's formula.")

@@ -107,6 +107,7 @@ class RKD(Featured):
     """Relational distillation (Park et al., CVPR 2019): (distances and angles)."""
 
     name: Literal["rkd"] = "rkd"
+    relates: ClassVar[bool] = True
     where: ClassVar[Where] = "embedding"
     distance: float = Field(25.0, ge=0, description="Weight of the distances' part.")
     angle: float = Field(50.0, ge=0, description="Weight of the angles' part; it takes memory as the cube of a batch.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -160,6 +160,7 @@ class SemCKD(Featured):
     """Semantic calibration (Chen et al., AAAI 2021): every stage of the student learns from all of the teacher's."""
 
     name: Literal["semckd"] = "semckd"
+    relates: ClassVar[bool] = True
     weight: float = Field(400.0, ge=0, description="Weight of the teacher's term.")
 
     def learned(self, known: Known) -> nn.Module:

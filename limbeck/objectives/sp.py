@@ -59,6 +59,7 @@ class SP(Staged):
     """Similarity-preserving distillation (Tung and Mori, ICCV 2019): the last stage's."""
 
     name: Literal["sp"] = "sp"
+    relates: ClassVar[bool] = True
     where: ClassVar[Where] = "last"
     weight: float = Field(3000.0, ge=0, description="Weight of the teacher's term.")
 

@@ -83,6 +83,9 @@ class Standardised(Taught):
             )
         return self
 
+    def relating(self, known: Known | None = None) -> tuple[str, ...]:
+        return self.of.relating(known) if self.weight else ()
+
     @property
     def needs_teacher(self) -> bool:
         return self.of.needs_teacher

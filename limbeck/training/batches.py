@@ -50,13 +50,17 @@ class Given(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What a step computes its loss from, of a part of a batch: the views are this process's own, all else is whole."""
+    """What a step computes its loss from, of a part of a batch: the views are this process's own, all else is whole.
+
+    ``labelled`` is as in `Batch`.
+    """
 
     places: Tensor
     views: Tensor
     labels: Tensor
     taught: Outputs | None
     mixed: Mixed | None
+    labelled: Tensor | None
 
 
 def chunked(places: Tensor, batch_size: int, parts: int, team: Team) -> Chunk:
@@ -79,14 +83,16 @@ def batch_of(parts: Sequence[Part]) -> slice:
     return slice(parts[0].whole.start, parts[-1].whole.stop)
 
 
-def shown(given: Given, part: Part, mixed: Mixed | None, start: int, team: Team) -> Shown:
-    """What is shown of a part; ``mixed`` is of its batch, which begins at ``start``."""
+def shown(given: Given, part: Part, mixed: Mixed | None, batch: slice, team: Team) -> Shown:
+    """What is shown of a part; ``mixed`` is of its batch."""
     where, own = part
     count = where.stop - where.start
     taught = given.taught and team.whole(_slice(given.taught, own), count)
     if mixed is not None:
-        mixed = Mixed(mixed.labels[where.start - start :][:count], mixed.share)
-    return Shown(given.places[where], given.views[own], given.labels[where], taught, mixed)
+        mixed = Mixed(mixed.labels[where.start - batch.start :][:count], mixed.share)
+    # Who is mixed in is of the same batch, so that as many of those have a label.
+    labelled = None if where == batch else (given.labels[batch] >= 0).float().mean()
+    return Shown(given.places[where], given.views[own], given.labels[where], taught, mixed, labelled)
 
 
 def _slice(outputs: Outputs, part: slice) -> Outputs:

@@ -139,7 +139,7 @@ class _Training:
         for part in parts:
             share = (part.whole.stop - part.whole.start) / (batch.stop - batch.start)
             with self.team.adding_up(self.loss, last=part is parts[-1]):
-                loss, summed = self.loss(self._clock(step), *shown(given, part, mixed, batch.start, self.team))
+                loss, summed = self.loss(self._clock(step), *shown(given, part, mixed, batch, self.team))
                 self._stop_unless_the_same_terms()
                 (loss * share).backward()
             tally = tally + summed
@@ -161,13 +161,14 @@ class _Training:
         labels: Tensor,
         taught: Outputs | None,
         mixed: Mixed | None,
+        labelled: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Views to loss; this is what torch.compile sees."""
         job = self.job
         images = job.engine.pictures(views)
         with job.engine.precision():
             student = self.team.whole(self.student(images), len(index))
-        batch = self.team.batch(index, images, labels, step=clock[0], epoch=clock[1], progress=clock[2], mixed=mixed)
+        batch = self.team.batch(index, images, labels, clock[0], clock[1], clock[2], mixed, labelled)
         parts = job.objective(student, taught, batch)
         loss = total(parts)
         self.returned = tuple(parts)

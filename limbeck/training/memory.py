@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from limbeck.errors import TrainingError
+from limbeck.objectives import Objective
 from limbeck.training.optim import Train
 
 _OUT_OF_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED", re.IGNORECASE)
@@ -56,7 +57,7 @@ class Peak:
 
 
 @contextlib.contextmanager
-def enough_memory(doing: str, train: Train) -> Iterator[None]:
+def enough_memory(doing: str, train: Train, objective: Objective) -> Iterator[None]:
     """Turns whatever torch raises when memory runs out into a `TrainingError` that says what to lower."""
     try:
         yield
@@ -64,11 +65,12 @@ def enough_memory(doing: str, train: Train) -> Iterator[None]:
         said = (str(error) or "MemoryError").splitlines()[0]
         if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not _OUT_OF_MEMORY.search(said):
             raise
+        parts = "" if objective.relating() else f"raise accumulate (now {train.accumulate}), "
         raise TrainingError(
             f"out of memory in {doing}: {said}\n"
-            f"Lower its batch_size (now {train.batch_size}) or chunk (now {train.chunk}), raise accumulate (now "
-            f"{train.accumulate}), or narrow the network: --train.batch-size and --student.width for the student, "
-            "--teacher.train.batch-size and --teacher.student.width for the teacher.",
+            f"Lower its batch_size (now {train.batch_size}) or chunk (now {train.chunk}), {parts}or narrow the "
+            "network: --train.batch-size and --student.width for the student, --teacher.train.batch-size and "
+            "--teacher.student.width for the teacher.",
             short="out of memory",
             lasting=False,
         ) from error

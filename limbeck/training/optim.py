@@ -97,7 +97,8 @@ class Train(Spec):
     accumulate: int = Field(
         1,
         ge=1,
-        description="Parts a batch is cut into, to save memory; only dropout and batch statistics differ.",
+        description="Parts a batch is cut into, to save memory; only dropout and batch statistics differ. Not for "
+        "objectives that relate the pictures of a batch.",
     )
     ema: float | None = Field(
         None, gt=0, lt=1, description="Decay of an average of the weights, which is what is kept."

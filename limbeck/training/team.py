@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from limbeck import streams
 from limbeck.errors import LimbeckError
-from limbeck.objectives import Batch, Outputs, Tapped
+from limbeck.objectives import Batch, Known, Objective, Outputs, Tapped
 from limbeck.processes import ranks
 from limbeck.training.device import Engine
 from limbeck.training.optim import Train
@@ -147,6 +147,24 @@ def refuse_small_batches(train: Train, above: str = "") -> None:
             f"{above}train.batch_size = {train.batch_size} with accumulate = {parts} leaves nothing for some of the "
             f"{size} processes. Type --{above}train.batch-size {size * parts} or more, or start fewer processes with "
             "torchrun --nproc-per-node."
+        )
+
+
+def refuse_parts(train: Train, objective: Objective, known: Known, above: str = "") -> None:
+    """Refuses parts of batches where the objective has to see each batch whole.
+
+    Args:
+        train, objective, known: how is trained, for what, and what is known of it.
+        above: as for `refuse_small_batches`.
+
+    Raises:
+        LimbeckError: it has to.
+    """
+    if train.accumulate > 1 and (names := objective.relating(known)):
+        raise LimbeckError(
+            f"objective {' and '.join(names)} relates the pictures of a batch, and {above}train.accumulate = "
+            f"{train.accumulate} would show it them in parts. Type --{above}train.accumulate 1; where memory is short, "
+            f"a smaller --{above}train.batch-size (now {train.batch_size})."
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from limbeck.errors import LimbeckError
 from limbeck.models.model import Model
 from limbeck.objectives import (
     CRD,
+    DIST,
     FSP,
     KD,
     RKD,
@@ -24,10 +27,12 @@ from limbeck.objectives import (
     FitNet,
     Known,
     Objective,
+    Outputs,
     Standardised,
     Sum,
     Tapped,
     Taught,
+    tapped,
     total,
 )
 
@@ -151,6 +156,38 @@ def test_weights_weigh(name: str) -> None:
     torch.testing.assert_close(again, wanted)
 
 
+@pytest.mark.parametrize("teacher", TEACHERS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_in_parts_is_the_whole_but_where_its_pictures_are_related(name: str, teacher: str) -> None:
+    """Of two parts, the second without labels."""
+    setting, objective = Setting(teacher), described(name)
+    labels = torch.tensor([0, 1, -1, 3, -1, -1])
+    module = setting.build(objective).eval()
+    ours, theirs = objective.taps(setting.known)
+    with torch.no_grad():
+        student, taught = (
+            tapped(network.eval(), taps, setting.images)
+            for network, taps in ((setting.student, ours), (setting.teacher, theirs))
+        )
+
+    def loss(module: nn.Module, start: int, stop: int, labelled: Tensor | None) -> Tensor:
+        part = slice(start, stop)
+        said = [Outputs(one.logits[part], {p: tap[part] for p, tap in one.taps.items()}) for one in (student, taught)]
+        now = setting.batch()
+        shown = Batch(now.index[part], now.images[part], labels[part], now.step, now.epoch, now.progress)
+        return total(module(*said, replace(shown, labelled=labelled))) * (stop - start) / COUNT
+
+    with torch.no_grad():
+        share = torch.tensor(3 / COUNT)
+        whole = loss(copy.deepcopy(module), 0, COUNT, None)
+        parts = loss(module, 0, 4, share) + loss(module, 4, COUNT, share)
+    same = bool(torch.isclose(whole, parts, rtol=1e-4))
+    relates = bool(objective.relating(setting.known))
+    assert same or relates
+    assert not (same and relates) or (name, teacher) == ("semckd", "alexnet_cifar")  # one layer has all its attention
+    assert relates <= bool(objective.relating())
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "crd"])
 def test_pictures_without_labels_teach_too(name: str) -> None:
     setting, objective = Setting(), described(name)
@@ -192,6 +229,11 @@ class TestSum:
         both = KD(temperature=2) + 0.5 * RKD(angle=0)
         read = TypeAdapter(AnyObjective)
         assert read.validate_json(read.dump_json(both)) == both
+
+    def test_it_relates_pictures_where_a_term_does(self) -> None:
+        assert (KD() + 0.5 * RKD()).relating() == ("rkd",)
+        assert Sum(terms=(KD(), RKD()), weights=(1, 0)).relating() == (KD() + RKD(weight=0)).relating() == ()
+        assert Standardised(of=DIST()).relating() == ("dist",)
 
     @pytest.mark.parametrize("weights", [(1,), (1, 2, 3), (0, 0)])
     def test_a_weight_each(self, weights: tuple[float, ...]) -> None:

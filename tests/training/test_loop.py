@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limbeck import streams
+from limbeck.data import Dataset
 from limbeck.data.views import Views, make_views
-from limbeck.objectives import KD, Batch, CrossEntropy, Outputs
+from limbeck.objectives import DKD, KD, Batch, CrossEntropy, Outputs
 from limbeck.teachers import LiveTeacher
 from limbeck.training import SGD, AdamW, Engine, Job, Train, fit
 
@@ -135,6 +136,23 @@ def test_a_batch_goes_through_the_network_in_as_many_parts_as_asked(make: Make, 
     job.network.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
     fit(job)
     assert sizes == [11, 11, 10, 11, 11, 10, 11, 11, 10, 8, 8, 8]
+
+
+@pytest.mark.parametrize("mix", [None, "mixup"])
+def test_unlabelled_pictures_weigh_the_same_in_parts(
+    make: Make, teacher: LiveTeacher, train: Train, pictures: Dataset, mix: str | None
+) -> None:
+    """Some parts have few labels, or none; what the labels teach is that of the whole batch."""
+    labels = pictures.labels.where(torch.rand(120, generator=torch.Generator().manual_seed(0)) < 0.15, -1)
+    few = Dataset("few", pictures.classes, pictures.images, labels)
+    given = {"pictures": few, "teacher": teacher, "views": Views(crop=2, flip=False, mix=mix)}
+    objective = KD() + 2 * DKD(warmup=0, beta=1)
+    jobs = [make(False, objective, train=train.with_(accumulate=parts), **given) for parts in (1, 6)]
+    whole, parts = (weights(fit(job)) for job in jobs)
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, rtol=1e-3, atol=2e-5, msg=name)
+    rows = [json.loads((job.folder / "metrics.jsonl").read_text().splitlines()[0]) for job in jobs]
+    assert rows[1]["loss_labels"] == pytest.approx(rows[0]["loss_labels"], rel=1e-4)
 
 
 def test_the_student_trains_with_its_dropout_on(make: Make, same_bits: Same) -> None:

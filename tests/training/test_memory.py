@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from limbeck.training import memory
+from limbeck.errors import TrainingError
+from limbeck.objectives import KD, RKD, Objective
+from limbeck.training import Train, memory
 from limbeck.training.memory import Peak
 
 CPU = torch.device("cpu")
@@ -51,6 +53,14 @@ def test_where_it_cannot_be_measured_nothing_is_said(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
     assert Peak(CPU).figures() == {}
     assert Peak(torch.device("mps")).figures() == {}
+
+
+@pytest.mark.parametrize(("objective", "advised"), [(KD(), True), (KD() + RKD(), False)])
+def test_parts_are_advised_where_they_are_possible(objective: Objective, advised: bool) -> None:
+    with pytest.raises(TrainingError) as short, memory.enough_memory("it", Train(), objective):
+        raise MemoryError
+    assert ("raise accumulate (now 1), or narrow the network" in str(short.value)) is advised
+    assert "chunk (now 8), " in str(short.value)
 
 
 def test_a_containers_memory_is_its_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
