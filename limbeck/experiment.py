@@ -91,6 +91,7 @@ def run(
                 console.say(f"{folder.path} is complete already; --fresh starts it over.")
             else:
                 refuse_changed(folder.path, experiment.pictures)
+                folder.check_given(recipe)
                 folder.note_environment(engine, recipe, experiment.pictures.notes)
                 experiment.introduce()
             with following(trackers, folder.path, recipe.model_dump(mode="json"), console) as tracking:
@@ -234,6 +235,8 @@ class Experiment:
                 if teacher is None and how.teacher is not None:
                     home = self.folder.above(folder, how.teacher, seed)
                     teacher = self.network(how.teacher, home, f"teacher of {title}", seed)
+                if how.student.weights is not None:
+                    self.folder.check(how.student.weights)
                 made = self.trained(how, folder, title, seed, teacher)
             model = described(made)
             assert model is not None

@@ -57,7 +57,7 @@ def rehearse(experiment: Experiment) -> None:
         for above, how in student.chain():
             if not isinstance(how, Training):
                 continue
-            if is_source(how.student.name):
+            if is_source(how.student.name) or how.student.weights:
                 _try(experiment, how)
             if how.teacher or own.classes(how):
                 _rehearse(experiment, how, above)

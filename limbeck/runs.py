@@ -19,7 +19,7 @@ from limbeck.errors import LimbeckError
 from limbeck.evaluation.results import KEYS
 from limbeck.folders import UNFINISHED, busy, clear, names, refuse_foreign
 from limbeck.recipes.fields import differences
-from limbeck.recipes.recipe import Recipe, Teacher, Training, read_recipe
+from limbeck.recipes.recipe import Recipe, Teacher, Training, given_weights, read_recipe
 from limbeck.training import Engine
 
 # What a run writes, in the order in which --fresh removes it: what is left when that is cut short is a run still.
@@ -157,8 +157,8 @@ class RunFolder:
     def check(self, path: Path) -> None:
         """Compares a file with its seal; seals it where there is none yet. Who calls it holds the run's lock.
 
-        A file of this run has none where a process was killed before it could seal it; a file from elsewhere, a
-        teacher's weights, gets one when the run first uses it.
+        A file of this run has none where a process was killed before it could seal it; a file from elsewhere, with a
+        teacher's weights or those that a student starts from, gets one when the run first uses it.
 
         Raises:
             LimbeckError: the file was altered.
@@ -173,13 +173,26 @@ class RunFolder:
         Raises:
             LimbeckError: the file was altered.
         """
-        expected = self._sums().get(self._name(path))
+        name = self._name(path)
+        expected = self._sums().get(name)
         if expected is not None and expected != files.digest(path):
+            remedy = "Replace it with a good copy; if the run made it, removing it has it made again."
+            if Path(name).is_absolute():
+                remedy = "Put it back as it was; or type --fresh to start over, or --out with the name of a new folder."
             raise LimbeckError(
                 f"{path} was altered since this run first had it: it has another SHA-256 than in "
-                f"{self.path / 'SHA256SUMS'}. Replace it with a good copy; if the run made it, removing it has it made "
-                "again."
+                f"{self.path / 'SHA256SUMS'}. {remedy}"
             )
+
+    def check_given(self, recipe: Recipe) -> None:
+        """As `check`, for the files with weights that a recipe's networks are or start from.
+
+        Raises:
+            LimbeckError: one was altered.
+        """
+        for student in recipe.students().values():
+            for path in given_weights(student):
+                self.check(path)
 
     def check_all(self) -> None:
         """Compares every file that this run made and sealed with its seal.
@@ -203,7 +216,7 @@ class RunFolder:
 
     def _name(self, path: Path) -> str:
         """How SHA256SUMS calls a file: from the run's folder on, or in full where it lies elsewhere."""
-        path, home = path.resolve(), self.path.resolve()
+        path, home = path.parent.resolve() / path.name, self.path.resolve()  # a link may come to lead elsewhere
         return (path.relative_to(home) if path.is_relative_to(home) else path).as_posix()
 
 

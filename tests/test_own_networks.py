@@ -23,6 +23,7 @@ from limbeck.recipes import Recipe, Training, find
 from limbeck.recipes.recipe import from_json
 from limbeck.shipping import exporting
 from limbeck.spec import SpecError
+from limbeck.sweeps.shelf import Shelf
 from limbeck.training import Train
 
 Fails = Callable[..., str]
@@ -218,6 +219,45 @@ def test_a_teacher_of_ones_own_that_is_trained_here(recipe: Recipe) -> None:
     wider = recipe.with_(teacher=teacher, student=find("tiny").student)
     result = experiment.run(wider, "wider", console=QUIET).results
     assert [row["model"] for row in result["networks"]][:2] == ["own.py:net", "nin_cifar x0.0625"]
+
+
+@pytest.mark.parametrize("command", ["run", "sweep"])
+def test_weights_to_start_from_that_were_altered_between_two_starts_are_refused(
+    tiny: Recipe, fails: Fails, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """For everybody of the chain, and before anything is trained; a sweep's trainings are of what the file holds."""
+    model = tiny.student
+    state = plain(model.build(10, ((0,) * 3, (1,) * 3))).state_dict()
+    torch.save(state, "w.pth")
+    words = [command, "tiny", "--teacher.student.name", "nin_cifar", "--teacher.student.weights", "w.pth", "--out", "x"]
+    words += ["--objective", "kd,dkd" if command == "sweep" else "kd"]
+
+    def stopped(job: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(experiment, "fit", stopped)
+        assert main([*words, "--quiet"]) == 130
+    torch.save({name: 2 * value for name, value in state.items()}, "w.pth")
+    monkeypatch.setattr(experiment, "fit", stopped)
+    assert fails(*words).endswith(
+        "error: w.pth was altered since this run first had it: it has another SHA-256 than in x/SHA256SUMS. Put it "
+        "back as it was; or type --fresh to start over, or --out with the name of a new folder.\n"
+    )
+
+
+def test_a_sweep_knows_what_weights_to_start_from_hold(tiny: Recipe) -> None:
+    def trainings(recipe: Recipe) -> dict[str, str]:
+        own.read_anew()
+        return Shelf(Path("x"), recipe).trainings()
+
+    started = tiny.with_(student=tiny.student.with_(weights=Path("w.pth")))
+    Path("w.pth").write_bytes(b"one")
+    before = trainings(started), trainings(tiny)
+    Path("w.pth").write_bytes(b"other")
+    assert before[1] == trainings(tiny)
+    after = trainings(started)
+    assert [role for role in after if after[role] != before[0][role]] == ["alone", "distilled"]
 
 
 def test_a_sweep_trains_it_once(recipe: Recipe) -> None:

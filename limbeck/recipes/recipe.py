@@ -138,6 +138,17 @@ def chain(teacher: Teacher | None, above: str = "") -> Iterator[tuple[str, Train
         yield above, teacher
 
 
+def given_weights(teacher: Teacher | None) -> list[Path]:
+    """The files with weights, made elsewhere, that networks of a teacher's chain are or start from."""
+    found = []
+    for _, how in chain(teacher):
+        if isinstance(how, Weights):
+            found.append(how.path)
+        elif weights := (how.student if isinstance(how, Training) else how).weights:
+            found.append(weights)
+    return list(dict.fromkeys(found))
+
+
 class Recipe(Training):
     """An experiment: a network distilled from a teacher, and the same network alone, on the same data and seeds.
 

@@ -14,7 +14,7 @@ from limbeck.errors import LimbeckError
 from limbeck.folders import busy, clear, refuse_foreign
 from limbeck.recipes import Recipe, Training
 from limbeck.recipes.fields import differences
-from limbeck.recipes.recipe import Teacher, chain
+from limbeck.recipes.recipe import Teacher, chain, given_weights
 from limbeck.runs import RunFolder
 from limbeck.sweeps.axes import Plan
 
@@ -65,7 +65,8 @@ class Shelf(RunFolder):
         described = [how, recipe.device, *([asked] if asked else [])]
         read = recipe.data.model_dump(mode="json", exclude={"name", "tests"})
         around = [recipe.data.name, recipe.protocol.holdout, recipe.protocol.view_seed, *([read] if read else [])]
-        return _digest([around, *(part.model_dump(mode="json") for part in described)], described)
+        weights = [own.stamp(file) for file in given_weights(how)]
+        return _digest([around, *(part.model_dump(mode="json") for part in described), *weights], described)
 
 
 def _digest(content: Any, described: Any) -> str:

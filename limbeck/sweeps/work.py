@@ -93,6 +93,8 @@ class Work:
         experiment = next(iter(self._experiments.values()))
         experiment.introduce()
         refuse_changed(folder.path, experiment.pictures)
+        for other in self._experiments.values():
+            folder.check_given(other.recipe)
         folder.note_environment(experiment.engine, self.plan, experiment.pictures.notes)
 
     def carry_out(self, trial: Trial, roles: tuple[str, ...] = STUDENTS) -> dict[str, Any]:
@@ -149,6 +151,7 @@ class Work:
     def _row(self, trial: Trial, roles: tuple[str, ...], experiment: Experiment) -> dict[str, Any]:
         """Trains what a trial has, and judges it on the held-out pictures."""
         recipe, shelf = trial.recipe, Shelf(self.path, trial.recipe)
+        shelf.check_given(recipe)
         experiment.engine = choose(recipe.device)  # once more for its threads, which are the whole process's
         networks, failed = self._trained(experiment, roles)
         engine, held_out = experiment.engine, experiment.held_out
