@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from limbeck import files, streams
+from limbeck import files, own, streams
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.data.views import Views
@@ -20,6 +21,7 @@ from limbeck.evaluation import predict
 from limbeck.evaluation.calibration import nll
 from limbeck.evaluation.metrics import accuracy
 from limbeck.models.folding import folded
+from limbeck.models.identity import made_by, weights_of
 from limbeck.objectives import KD, Known, Objective
 from limbeck.processes import ranks
 from limbeck.teachers import Assignment, Labelling, Live, Stored
@@ -57,14 +59,16 @@ def distil(
         held_out: pictures to judge the student on after every epoch, for metrics.jsonl.
         seed: of order, dropout and views, and of what the objective learns.
         device: where and how to compute; by default the best there is.
-        folder: keeps metrics.jsonl and a checkpoint that the same call continues from; by default nothing is kept.
+        folder: keeps metrics.jsonl and a checkpoint that the same call continues from, whatever the student's weights
+            are by then; by default nothing is kept.
         console: where progress goes.
 
     Returns:
         the student in eval mode; the average of its weights where ``train`` asks for one.
 
     Raises:
-        LimbeckError: what is given does not fit together, or the training diverged.
+        LimbeckError: what is given does not fit together; the training diverged; the folder has the checkpoint of
+            another training, such as one with an earlier text of the loss; or another process is working there.
     """
     objective, train = objective or KD(), train or Train()
     if train.batch_size > len(dataset):
@@ -75,7 +79,10 @@ def distil(
     engine = choose(device or Device())
     student, pictures = engine.place(student), dataset.to(engine.device)
     with ExitStack() as stack:
-        place = Path(folder) if folder else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        place = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
+        if ranks.first():  # the one that writes
+            busy = f"another process is distilling in {place}. Wait until it has ended, or give another folder."
+            stack.enter_context(files.locked(place / "lock", busy))
         job = prepared(
             student,
             teacher and engine.place(teacher),
@@ -88,7 +95,7 @@ def distil(
             folder=files.make_folder(place),
             identity="",
         )
-        job.identity = _identity(job, objective, teacher)
+        job.identity = _identity(job, objective, teacher) if folder else ""
         if held_out is not None:
             judged = held_out.to(engine.device)
             job.evaluate = lambda network: figures(network, judged, engine)
@@ -135,6 +142,7 @@ def prepared(
     view_seed = seed if view_seed is None else view_seed
     with streams.seeded(seed, "objective"):
         known = introduced(student, teacher, objective, pictures, train, engine, another)
+        refuse_parts(train, objective, known)
         module = engine.place(objective.build(known))
     ours, theirs = objective.taps(known)
     how = labelling or (Live() if theirs or views.mix or answers is None else Stored())
@@ -142,7 +150,6 @@ def prepared(
     if teacher is not None:
         place, said = answers or folder / "answers", console or Console(quiet=True)
         asked = Assignment(teacher, engine, pictures, views, view_seed, place, said, theirs)
-        refuse_parts(train, objective, known)
         how.check(asked)
         labels_views = how.build(asked)
     return Job(
@@ -194,9 +201,13 @@ def figures(network: nn.Module, pictures: Dataset, engine: Engine) -> dict[str, 
 
 def _identity(job: Job, objective: Objective, teacher: nn.Module | None) -> str:
     """What tells this training's checkpoint from another's: all that it is given but the student's first weights."""
-    parts = [spec.model_dump_json() for spec in (objective, job.views, job.train)]
-    parts += [f"{job.seed} {job.pictures.fingerprint}"]
-    parts += [f"{name} {tuple(tensor.shape)}" for name, tensor in job.network.state_dict().items()]
-    taught_by = teacher.state_dict() if teacher else {}
-    parts += [f"{name} {tensor.double().sum().item()!r}" for name, tensor in taught_by.items()]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    student, specs = job.network, {"objective": objective, "views": job.views, "train": job.train}
+    parts = {
+        **{name: [spec.model_dump(mode="json"), *own.texts(spec)] for name, spec in specs.items()},
+        "teacher": teacher and [made_by(teacher), weights_of(teacher)],
+        "student": [made_by(student), repr(student), [(n, [*t.shape]) for n, t in student.state_dict().items()]],
+        "pictures": job.pictures.fingerprint,
+    }
+    stamps = [hashlib.sha256(json.dumps(part).encode()).hexdigest()[:12] for part in parts.values()]
+    stamped = [f"{name} {stamp}" for name, stamp in zip(parts, stamps, strict=True)]
+    return ", ".join([*stamped, f"precision {job.engine.dtype()}", f"seed {job.seed}"])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import limbeck
+from limbeck import files, own
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.data.views import Views
@@ -75,6 +78,65 @@ def test_it_continues_where_it_was_stopped(pictures: Dataset, tmp_path: Path) ->
     assert {"holdout_accuracy", "loss_kd", "loss_fitnet"} <= rows[0].keys()
     with pytest.raises(LimbeckError, match="checkpoint"):
         made(4, tmp_path / "whole")
+
+
+LOSS = """
+from typing import Literal
+from limbeck.objectives import Taught, kd_loss
+
+class Edited(Taught):
+    name: Literal["edited"] = "edited"
+
+    def loss(self, student, teacher, batch, learned):
+        return kd_loss(student.logits, teacher.logits, 4)
+"""
+
+
+class TestAFinishedFolderIsOfOneTraining:
+    """It gives its student back to the same call; another call is refused, with what differs."""
+
+    @pytest.fixture
+    def finished(self, pictures: Dataset, tmp_path: Path) -> Callable[..., nn.Module]:
+        file = tmp_path / "own.py"
+        file.write_text(LOSS.replace("edited", tmp_path.name))
+
+        def call(**changes: Any) -> nn.Module:
+            objective = own.run_file(file, "test", "").Edited()
+            given = {"teacher": network(8, 0), "student": network(4, 1), "device": HERE, **changes}
+            return limbeck.distil(
+                dataset=pictures, objective=objective, train=TRAIN.with_(epochs=1), views=STILL,
+                folder=tmp_path / "kept", console=QUIET, **given,
+            )  # fmt: skip
+
+        first = call().state_dict()
+        assert all(torch.equal(first[name], value) for name, value in call().state_dict().items())
+        return call
+
+    def test_the_text_of_a_loss(self, finished: Callable[..., nn.Module], tmp_path: Path) -> None:
+        file = tmp_path / "own.py"
+        file.write_text(file.read_text().replace(", 4)", ", 4.5)"))
+        with pytest.raises(LimbeckError, match=r"another training \(objective \w{12}, not objective \w{12}\)\. Remove"):
+            finished()
+
+    def test_networks_and_precision(self, finished: Callable[..., nn.Module]) -> None:
+        turned, bent, bright = network(8, 0), network(4, 1), network(4, 1)
+        with torch.no_grad():
+            turned[1].weight.copy_(turned[1].weight.flip(0))  # its sum is the same
+        bent[0].network[1] = nn.GELU()
+        bright[0].scale *= 2
+        bf16 = HERE.with_(precision="bf16")
+        changes = {"teacher": turned, "student": bent, "student ": bright, "precision": bf16}
+        for name, change in changes.items():
+            field = "device" if name == "precision" else name.strip()
+            with pytest.raises(LimbeckError, match=rf"another training \({name.strip()} \w+, not {name.strip()}"):
+                finished(**{field: change})
+
+    def test_one_process_at_a_time(self, finished: Callable[..., nn.Module], tmp_path: Path) -> None:
+        with (
+            files.locked(tmp_path / "kept" / "lock"),
+            pytest.raises(LimbeckError, match="another process is distilling in"),
+        ):
+            finished()
 
 
 def test_figures_count_the_held_out_pictures_that_have_a_label(pictures: Dataset) -> None:

@@ -47,6 +47,11 @@ class Normalised(nn.Module):
         self.register_buffer("scale", torch.tensor([1 / s for s in std]).view(channels))
         self.register_buffer("shift", torch.tensor([-m / s for m, s in zip(mean, std, strict=True)]).view(channels))
 
+    def extra_repr(self) -> str:
+        """How pictures are shown, as printing the network says it."""
+        scale, shift = (tuple(numbers.flatten().tolist()) for numbers in (self.scale, self.shift))
+        return f"scale={scale}, shift={shift}, size={self.size}"
+
     def forward(self, images: Tensor) -> Tensor:
         """What the network makes of the pictures (B, C, H, W)."""
         return self.network(self.shown(images))

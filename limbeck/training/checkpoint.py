@@ -18,7 +18,7 @@ def save(path: Path, identity: str, state: dict[str, Any]) -> None:
 
     Args:
         path: the file.
-        identity: what this training is (recipe, role, seed); checked when it is read again.
+        identity: what this training is (recipe, role, seed), parted by ", "; checked when it is read again.
         state: tensors, numbers and texts, nested.
     """
     stream = io.BytesIO()
@@ -43,7 +43,7 @@ def load(path: Path, identity: str) -> dict[str, Any] | None:
     except Exception as error:  # what a damaged file raises depends on where it is damaged
         raise unusable(path, "is damaged", error) from error
     if found != identity:
-        raise unusable(path, "belongs to another training", f"{found}, not {identity}")
+        raise unusable(path, "belongs to another training", _apart(str(found), identity))
     return state
 
 
@@ -54,3 +54,10 @@ def unusable(path: Path, fault: str, why: object) -> LimbeckError:
         f"checkpoint {path} {fault} ({first_line}). Remove that file to train this network again from its start (all "
         "others are kept), or type --fresh to start the whole run over."
     )
+
+
+def _apart(found: str, wanted: str) -> str:
+    """In what two identities differ."""
+    pairs = list(zip(found.split(", "), wanted.split(", "), strict=False))
+    one, other = (", ".join(pair[side] for pair in pairs if pair[0] != pair[1]) for side in (0, 1))
+    return f"{one}, not {other}" if one else f"{found}, not {wanted}"
