@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from limbeck.distillation import distil
     from limbeck.doctor import check, check_setup
     from limbeck.errors import LimbeckError
-    from limbeck.experiment import Result, run
     from limbeck.recipes import Recipe
     from limbeck.shipping.exporting import Exported, export
+    from limbeck.start import Result, run
     from limbeck.sweeps import Sweep, sweep
 
 # An OpenMP thread that waits should spin for a moment only: left alone it spins so long that any other program on the
@@ -37,14 +37,14 @@ _HOMES = {
     "Exported": "limbeck.shipping.exporting",
     "LimbeckError": "limbeck.errors",
     "Recipe": "limbeck.recipes",
-    "Result": "limbeck.experiment",
+    "Result": "limbeck.start",
     "Sweep": "limbeck.sweeps",
     "check": "limbeck.doctor",
     "check_setup": "limbeck.doctor",
     "compare": "limbeck.comparison",
     "distil": "limbeck.distillation",
     "export": "limbeck.shipping.exporting",
-    "run": "limbeck.experiment",
+    "run": "limbeck.start",
     "sweep": "limbeck.sweeps",
 }
 _ROOMS = ("data", "models", "objectives", "recipes")

@@ -24,27 +24,30 @@ def _run(words: list[str]) -> int:
 
         console.show(plan(recipe, console))
         return 0
-    from limbeck import experiment, report
+    from limbeck import own, report, start
+    from limbeck.runs import RunFolder
+    from limbeck.shipping import exporting
+    from limbeck.shipping.graph import needs_onnx
 
     if run.export:
-        from limbeck.shipping.graph import needs_onnx
-
         needs_onnx()
-    result = experiment.run(recipe, run.out, run.fresh, console, run.page, run.tracker)
+    result = start.run(recipe, run.out, run.fresh, console, run.page and not run.export, run.tracker)
     if not ranks.withdraw():
         return 0
     console.show(report.result_table(result.results))
     sentences = [*report.remarks(result.results), report.verdict(result.results), report.cost_sentence(result.results)]
     console.show("\n".join(filter(None, sentences)))
-    console.show(f"All of it is in {result.folder}")
-    if result.page:
-        console.show(f"The page: {result.page}")
-    if run.export:
-        from limbeck import own
-        from limbeck.shipping import exporting
-
-        console.show("")
-        _show_exported(exporting.export(result.folder, console=console, code=own.named(recipe)), console)
+    page = result.page
+    try:
+        if run.export:
+            console.show("")
+            _show_exported(exporting.export(result.folder, console=console, code=own.named(recipe)), console)
+    finally:
+        if run.export and run.page:  # it counts the looks that the export took
+            page = start.page_of(RunFolder(result.folder), console)
+        console.show(f"All of it is in {result.folder}")
+        if page:
+            console.show(f"The page: {page}")
     return 0
 
 
@@ -154,16 +157,16 @@ def _compare(words: list[str]) -> int:
 
 
 def _predict(words: list[str]) -> int:
-    from limbeck import options, report
-    from limbeck.shipping import predicting
+    from limbeck import options
+    from limbeck.shipping import predicting, telling
 
     what, pictures, asked = options.parse_predict(words, HELP["predict"])
     network = predicting.classifier(what, asked.size, asked.code)
     found = list(predicting.predict(network, pictures))
     if asked.format == "table":
-        Console().show(report.prediction_table(found, network.classes, asked.top))
+        Console().show(telling.table(found, network.classes, asked.top))
     else:
-        print((report.prediction_json if asked.format == "json" else report.prediction_csv)(found, network.classes))
+        print((telling.as_json if asked.format == "json" else telling.as_csv)(found, network.classes))
     broken = [f"{each.name} {each.broken}" for each in found if each.broken is not None]
     if broken:
         raise LimbeckError(f"{len(broken)} of {len(found)} pictures cannot be read: {'; '.join(broken[:5])}.")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -15,9 +14,7 @@ from limbeck import data, files, own, streams
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.distillation import figures, prepared
-from limbeck.errors import LimbeckError
-from limbeck.folders import refuse_changed
-from limbeck.following import follow, together
+from limbeck.following import calling_others
 from limbeck.judging import concluding, trained
 from limbeck.models.composed import described, notes_of
 from limbeck.models.ensemble import Ensemble
@@ -29,91 +26,13 @@ from limbeck.models.normalised import Normalised
 from limbeck.models.sources import Source
 from limbeck.models.weights import load_network, save_network
 from limbeck.processes import ranks
-from limbeck.recipes.catalogue import recipe_of
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
 from limbeck.rehearsal import refuse_absent_networks, rehearse
-from limbeck.runs import RunFolder, folder_of, open_run
+from limbeck.runs import RunFolder
 from limbeck.teachers import Assignment
-from limbeck.trackers import Tracking, following, refuse_absent
-from limbeck.training import Engine, choose, fit
+from limbeck.trackers import Tracking
+from limbeck.training import Engine, fit
 from limbeck.training.memory import Peak, enough_memory
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished run: its folder, the content of its results.json (keys: `limbeck.evaluation.results`), and its page;
-    None where that was not wanted, or could not be made."""
-
-    folder: Path
-    results: dict[str, Any]
-    page: Path | None = None
-
-
-def run(
-    recipe: Recipe | str | Path,
-    out: str | Path | None = None,
-    fresh: bool = False,
-    console: Console | None = None,
-    page: bool = True,
-    tracker: str | Sequence[str] = (),
-) -> Result:
-    """Runs an experiment to its end, continuing where an earlier start of it stopped.
-
-    Args:
-        recipe: what to do; or a recipe's name or path, as `limbeck run` takes it.
-        out: the run folder; by default runs/<name>-<digest of the recipe>.
-        fresh: start over. What the folder has of an earlier run is removed as soon as this one is found able to begin.
-        console: where progress goes; by default the standard output.
-        page: make the run's page at the end. Where that fails it is said, and the run is finished nevertheless.
-        tracker: one or several of tensorboard, wandb, mlflow and trackio, which are told what happens; by default none.
-            One that was not there from the start is told what happened before.
-
-    Raises:
-        LimbeckError: a mistake that the user can mend; what was reached until then is kept.
-    """
-    own.read_anew()
-    recipe = recipe_of(recipe, "run")
-    trackers = (tracker,) if isinstance(tracker, str) else tracker
-    refuse_absent(trackers)
-    console = console or Console()
-    engine = choose(recipe.device)
-    folder = folder_of(recipe, Path(out) if out else None)
-    with ranks.joined(engine.device), ranks.leading():
-        if not ranks.first():
-            return follow(lambda: Experiment(recipe, folder, engine, Console(quiet=True)))
-        with files.mendable(folder.path, "use"):
-            complete = folder.results.exists() and not fresh
-        experiment = None if complete else Experiment(recipe, folder, engine, console)
-        with open_run(recipe, folder.path, fresh) as folder:
-            if experiment is None:
-                folder.check_all()
-                results = folder.read_results()
-                console.say(f"{folder.path} is complete already; --fresh starts it over.")
-            else:
-                refuse_changed(folder.path, experiment.pictures)
-                folder.check_given(recipe)
-                folder.note_environment(engine, recipe, experiment.pictures.notes)
-                experiment.introduce()
-            with following(trackers, folder.path, recipe.model_dump(mode="json"), console) as tracking:
-                if experiment is not None:
-                    results = experiment.run(tracking)
-                there = experiment is None and folder.page.exists()
-                made = folder.page if there else page_of(folder, console) if page else None
-                tracking.result(results)
-            ranks.tell(result := Result(folder.path, results, made))
-            return result
-
-
-def page_of(folder: RunFolder, console: Console) -> Path | None:
-    """The page of a finished run, made now; where it cannot be, that is said and nothing else is lost."""
-    from limbeck.report.page import write_page
-
-    try:
-        return write_page(folder.path)
-    except Exception as error:  # whatever it is, the results are there
-        said = str(error) if isinstance(error, LimbeckError) else f"{type(error).__name__}: {error}"
-        console.show(f"The page could not be made: {said}\nType `limbeck report {folder.path}` to try it again.")
-        return None
 
 
 def divided(recipe: Recipe, engine: Engine, console: Console) -> tuple[Dataset, Dataset]:
@@ -237,7 +156,7 @@ class Experiment:
                     teacher = self.network(how.teacher, home, f"teacher of {title}", seed)
                 if how.student.weights is not None:
                     self.folder.check(how.student.weights)
-                made = self.trained(how, folder, title, seed, teacher)
+                made = self.train(how, folder, title, seed, teacher)
             model = described(made)
             assert model is not None
             side, data_set = self.pictures.image_shape[0], self.recipe.data
@@ -271,11 +190,11 @@ class Experiment:
         view_seed, answers = self.recipe.protocol.view_seed, self.folder.answers
         return Assignment(teacher, self.engine, self.pictures, how.views, view_seed, answers, self.console, taps)
 
-    def trained(self, how: Training, folder: Path, title: str, seed: int, teacher: nn.Module | None) -> nn.Module:
+    def train(self, how: Training, folder: Path, title: str, seed: int, teacher: nn.Module | None) -> nn.Module:
         """Trains one network, continuing from its checkpoint if there is one."""
         label = f"{title} ({how.student.title()})"
         taught_by = self._files.get(teacher) if teacher else None
-        everybody = together(self.recipe, how, folder, title, seed, taught_by)
+        everybody = calling_others(self.recipe, how, folder, title, seed, taught_by)
         with everybody, own.blamed(self.recipe), enough_memory(label, how.train, how.objective):
             peak = Peak(self.engine.device)
             with streams.seeded(seed, "weights"):

@@ -22,7 +22,7 @@ class Call(NamedTuple):
 
     Attributes:
         place: of its description among those of the recipe.
-        folder, title, seed: as `Experiment.trained` has them.
+        folder, title, seed: as `Experiment.train` has them.
         teacher: the file with its teacher's weights, where it has one.
     """
 
@@ -33,7 +33,7 @@ class Call(NamedTuple):
     teacher: Path | None
 
 
-def together(
+def calling_others(
     recipe: Recipe, how: Training, folder: Path, title: str, seed: int, teacher: Path | None
 ) -> AbstractContextManager[None]:
     """What the first process trains while this is open, the others are called to."""
@@ -65,7 +65,7 @@ def follow(made: Callable[[], Experiment]) -> Any:
                 teachers = {told.teacher: experiment.engine.place(experiment.loaded(told.teacher))}
             teacher = teachers[told.teacher]
         try:
-            experiment.trained(how, told.folder, told.title, told.seed, teacher)
+            experiment.train(how, told.folder, told.title, told.seed, teacher)
         except TrainingError as error:
             if not error.lasting:
                 raise  # nobody else knows of it

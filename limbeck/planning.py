@@ -189,11 +189,11 @@ class _Planner:
             self.experiment.pictures = self.pictures.subset(torch.arange(count))
             with tempfile.TemporaryDirectory(dir=self.folder) as place:
                 first, seconds = Path(place) / "first", []
-                network = self.experiment.trained(brief, first, title, 0, teacher)
+                network = self.experiment.train(brief, first, title, 0, teacher)
                 seconds.append(_epoch_seconds(first))
                 self.largest_checkpoint = max(self.largest_checkpoint, (first / "checkpoint.pt").stat().st_size)
                 if self.experiment.folder.answers.exists():
-                    self.experiment.trained(brief, Path(place) / "later", title, 0, teacher)
+                    self.experiment.train(brief, Path(place) / "later", title, 0, teacher)
                     seconds.append(_epoch_seconds(Path(place) / "later"))
                     self.experiment.folder.forget_answers()
             if count == len(self.pictures) or seconds[-1][1] > _ENOUGH_SECONDS:

@@ -16,7 +16,7 @@ import pytest
 import torch
 from plain import PLAIN
 
-from limbeck import data, experiment, recipes
+from limbeck import data, recipes, start
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import CATALOGUE, Dataset, Entry, digits
@@ -64,7 +64,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> str:
 def no_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs make no pages, which take seconds, but in tests that are marked `page`."""
     if "page" not in request.keywords:
-        monkeypatch.setattr(experiment, "page_of", lambda folder, console: None)
+        monkeypatch.setattr(start, "page_of", lambda folder, console: None)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from limbeck.evaluation import cost
 
 ONE = cost.Cost(1, 1, 1, 1.0, 1.0, 1.0, 1, None, 1)
 cost.costs = lambda networks, *rest, **more: dict.fromkeys(networks, ONE)  # nobody waits for a stopwatch
-experiment.page_of = lambda folder, console: None  # a page takes seconds
+start.page_of = lambda folder, console: None  # a page takes seconds
 few = digits.read(Path(), "train").subset(torch.arange(96))
 data.CATALOGUE["few"] = data.Entry("few", "", few.classes, {"train": 96, "test": 96}, 0, lambda folder, split: few)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from limbeck import commands, experiment, models, options, recipes, sweeps, usage
+from limbeck import commands, models, options, recipes, start, sweeps, usage
 from limbeck.cli import main
 from limbeck.recipes import Recipe
 
@@ -110,11 +110,11 @@ def test_run_again_shows_the_result_again_and_fresh_makes_it_again(tiny: Recipe,
 def test_run_without_a_name_is_the_recipe_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[Recipe] = []
 
-    def remembering(recipe: Recipe, *arguments: Any) -> experiment.Result:
+    def remembering(recipe: Recipe, *arguments: Any) -> start.Result:
         ran.append(recipe)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment, "run", remembering)
+    monkeypatch.setattr(start, "run", remembering)
     main(["run"])
     main(["run", "--train.epochs", "3"])
     assert ran == [recipes.digits(), recipes.digits().with_(train=recipes.digits().train.with_(epochs=3))]
@@ -146,10 +146,10 @@ def test_a_recipe_of_ones_own(tiny: Recipe, tmp_path: Path, capsys: Capture) -> 
 def test_an_interruption_says_how_to_continue(
     tiny: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: Capture, words: list[str], again: str
 ) -> None:
-    def interrupted(*arguments: Any) -> experiment.Result:
+    def interrupted(*arguments: Any) -> start.Result:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment, "run", interrupted)
+    monkeypatch.setattr(start, "run", interrupted)
     monkeypatch.setattr(sweeps, "carry_out", interrupted)
     monkeypatch.setattr(recipes, "find", lambda name: tiny)
     assert main(words) == 130

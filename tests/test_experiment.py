@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import limbeck
-from limbeck import data, experiment, recipes, report
+from limbeck import data, experiment, recipes, report, start
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.errors import LimbeckError
@@ -34,8 +34,8 @@ TEACHER = Training(student=Model(name="alexnet_cifar", width=0.0625), train=Trai
 QUIET = Console(quiet=True, file=io.StringIO())
 
 
-def run(recipe: Recipe, out: str = "out", console: Console = QUIET) -> experiment.Result:
-    return experiment.run(recipe, Path(out), console=console)
+def run(recipe: Recipe, out: str = "out", console: Console = QUIET) -> start.Result:
+    return start.run(recipe, Path(out), console=console)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -254,7 +254,7 @@ def test_a_run_that_cannot_begin_leaves_the_earlier_one_alone(tiny: Recipe) -> N
     teacher.unlink()
     before = digests(folder)
     with pytest.raises(LimbeckError, match="does not exist"):
-        experiment.run(recipe, Path("out"), fresh=True, console=QUIET)
+        start.run(recipe, Path("out"), fresh=True, console=QUIET)
     assert digests(folder) == before
     assert run(recipe).results == json.loads((folder / "results.json").read_text())  # complete, with no teacher
 

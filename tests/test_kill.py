@@ -82,7 +82,7 @@ def test_the_command_killed_and_started_again_ends_with_the_same_bits(tmp_path: 
 
 MANY_KILLS = """
 import io, json, random, time
-from limbeck import experiment
+from limbeck import start
 from limbeck.console import Console
 from limbeck.recipes import Protocol
 
@@ -119,7 +119,7 @@ def run(out, before=None, after=None, seconds=None):
     if after is not None:
         Path.replace = dying(Path.replace, after, False)
     try:
-        experiment.run(recipe, Path(out), console=Console(quiet=True, file=io.StringIO()))
+        start.run(recipe, Path(out), console=Console(quiet=True, file=io.StringIO()))
     except BaseException as error:
         print(repr(error), file=sys.stderr, flush=True)
         os._exit(1)

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from limbeck import experiment
+from limbeck import start
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import CATALOGUE, cifar10
@@ -35,7 +35,7 @@ AGAIN = ("run", "tiny", "--quiet", "--out", "out")
 
 
 def run(recipe: Recipe, out: str = "out") -> Path:
-    return experiment.run(recipe, Path(out), console=Console(quiet=True, file=io.StringIO())).folder
+    return start.run(recipe, Path(out), console=Console(quiet=True, file=io.StringIO())).folder
 
 
 @pytest.fixture

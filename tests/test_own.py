@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from limbeck import experiment, own, recipes
+from limbeck import experiment, own, recipes, start
 from limbeck.cli import main
 from limbeck.errors import LimbeckError
 from limbeck.objectives import KD, Batch, Known, Objective, Outputs, Taught, rehearse
@@ -279,7 +279,7 @@ def test_an_error_of_limbecks_own_is_not_blamed_on_the_user(
     recipe = find(write(PLAIN))
     monkeypatch.setattr(experiment, "fit", broken)
     with pytest.raises(RuntimeError, match="limbeck's mistake"):
-        experiment.run(recipe, "out")
+        start.run(recipe, "out")
 
 
 class Random(Objective):

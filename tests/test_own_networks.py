@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from limbeck import experiment, own, sweeps
+from limbeck import experiment, own, start, sweeps
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.files import read_json, read_metadata, read_tensors
@@ -107,7 +107,7 @@ def test_a_run_and_what_it_leaves(recipe: Recipe, fails: Fails, monkeypatch: pyt
         return network
 
     monkeypatch.setattr(experiment.Experiment, "fresh", remembering)
-    result = experiment.run(recipe, console=QUIET)
+    result = start.run(recipe, console=QUIET)
     *_, alone, distilled = begun.values()
     assert all(torch.equal(alone[name], distilled[name]) for name in alone)
     models = {row["role"]: row["model"] for row in result.results["networks"]}
@@ -206,18 +206,18 @@ def test_what_cannot_be(recipe: Recipe, tiny: Recipe, fails: Fails) -> None:
 
 def test_taps_by_path_and_several_teachers(recipe: Recipe) -> None:
     both = recipe.with_(teacher=[Source(name="net.pt2"), Source(name="own.py:trained")])
-    built = experiment.run(both, "both", console=QUIET).results
+    built = start.run(both, "both", console=QUIET).results
     assert built["networks"][0]["model"] == "net.pt2 and own.py:trained"
     tapped = recipe.with_(
         teacher=Source(name="own.py:trained"), objective=FitNet(student_taps=("stem",), teacher_taps=("act",))
     )
-    assert experiment.run(tapped, "tapped", console=QUIET).results["status"] == "complete"
+    assert start.run(tapped, "tapped", console=QUIET).results["status"] == "complete"
 
 
 def test_a_teacher_of_ones_own_that_is_trained_here(recipe: Recipe) -> None:
     teacher = Training(student=Model(name="own.py:net"), train=Train(epochs=1, batch_size=32), objective=CrossEntropy())
     wider = recipe.with_(teacher=teacher, student=find("tiny").student)
-    result = experiment.run(wider, "wider", console=QUIET).results
+    result = start.run(wider, "wider", console=QUIET).results
     assert [row["model"] for row in result["networks"]][:2] == ["own.py:net", "nin_cifar x0.0625"]
 
 

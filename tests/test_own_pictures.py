@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from limbeck import data, experiment, files
+from limbeck import data, files, start
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import Dataset
@@ -51,7 +51,7 @@ def own(tiny: Recipe, shapes: Path) -> Recipe:
 
 
 def run(recipe: Recipe, out: str = "out", fresh: bool = False) -> dict:
-    return experiment.run(recipe, out, fresh, QUIET).results
+    return start.run(recipe, out, fresh, QUIET).results
 
 
 def weights(out: str, role: str = "seed0/distilled") -> bytes:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from limbeck import console, experiment, planning
+from limbeck import console, experiment, planning, start
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.errors import LimbeckError
@@ -108,7 +108,7 @@ def test_it_says_what_it_does(tiny: Recipe, capsys: Any) -> None:
 
 def test_the_disk_is_what_a_run_takes(tiny: Recipe, tmp_path: Path) -> None:
     planner = planned(tiny, tmp_path / "plan")
-    folder = experiment.run(tiny, Path("out"), console=QUIET).folder
+    folder = start.run(tiny, Path("out"), console=QUIET).folder
     kept = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
     tables = 2 * 88 * 10 * 2
     assert planner.kept == pytest.approx(kept + tables, rel=0.05)

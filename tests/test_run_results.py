@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 from torch import nn
 
-from limbeck import experiment, report
+from limbeck import report, start
 from limbeck.console import Console
 from limbeck.evaluation.results import ONE_TEACHER, PAIRED
 from limbeck.files import read_tensors
@@ -23,12 +23,12 @@ NETWORKS = [("teacher", None), ("alone", 0), ("distilled", 0), ("alone", 1), ("d
 
 
 @pytest.fixture
-def result(tiny: Recipe) -> experiment.Result:
-    return experiment.run(tiny, Path("out"), console=Console(quiet=True, file=io.StringIO()))
+def result(tiny: Recipe) -> start.Result:
+    return start.run(tiny, Path("out"), console=Console(quiet=True, file=io.StringIO()))
 
 
 def test_it_holds_the_documented_keys_and_figures_that_can_be_worked_out_again(
-    tiny: Recipe, result: experiment.Result
+    tiny: Recipe, result: start.Result
 ) -> None:
     results = json.loads((result.folder / "results.json").read_text())
     assert results == result.results
@@ -85,7 +85,7 @@ def test_it_holds_the_documented_keys_and_figures_that_can_be_worked_out_again(
         assert entry["gain"]["ci95"] == pytest.approx(_interval(np.subtract(distilled, alone)))
 
 
-def test_details_hold_what_is_not_one_number(tiny: Recipe, result: experiment.Result) -> None:
+def test_details_hold_what_is_not_one_number(tiny: Recipe, result: start.Result) -> None:
     text = (result.folder / "details.json").read_text()
     details = json.loads(text)
     assert list(details) == ["schema", "recipe", "classes", "entries"]
@@ -118,7 +118,7 @@ def _interval(values: Any) -> float:
     return float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
-def test_every_figure_on_the_screen_is_in_it(result: experiment.Result) -> None:
+def test_every_figure_on_the_screen_is_in_it(result: start.Result) -> None:
     results = result.results
     screen = io.StringIO()
     console = Console(file=screen)

@@ -5,7 +5,6 @@ from limbeck.report.cost import cost_notes, cost_sentence, cost_tables
 from limbeck.report.export import export_table
 from limbeck.report.metrics import metrics_notes, metrics_tables
 from limbeck.report.pictures import pictures_notes, pictures_table
-from limbeck.report.prediction import prediction_csv, prediction_json, prediction_table
 from limbeck.report.robustness import corruption_tables, shift_lines
 from limbeck.report.sweep import all_failed, sweep_markdown, sweep_notes, sweep_table, trials_table
 from limbeck.report.table import data_table, remarks, result_table, verdict
@@ -24,9 +23,6 @@ __all__ = [
     "metrics_tables",
     "pictures_notes",
     "pictures_table",
-    "prediction_csv",
-    "prediction_json",
-    "prediction_table",
     "remarks",
     "result_table",
     "shift_lines",

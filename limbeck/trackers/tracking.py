@@ -134,7 +134,7 @@ class Tracking:
 
 
 @contextlib.contextmanager
-def following(names: Sequence[str], path: Path, recipe: Mapping[str, Any], console: Console) -> Iterator[Tracking]:
+def telling(names: Sequence[str], path: Path, recipe: Mapping[str, Any], console: Console) -> Iterator[Tracking]:
     """The trackers of these names, while they follow a run; nobody where there are none.
 
     Args:

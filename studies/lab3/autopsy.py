@@ -22,7 +22,7 @@ import torch
 import tyro
 from matplotlib.figure import Figure
 
-from limbeck import data, experiment, files, recipes
+from limbeck import data, files, recipes, start
 from limbeck.console import Console, duration
 from limbeck.data import Dataset
 from limbeck.data.views import Views, make_views
@@ -184,7 +184,7 @@ def main(setting: Setting, console: Console) -> None:
             continue
         assert recipe.teacher is not None
         shared = recipe.with_(teacher=taught(recipe, setting, console))
-        result = experiment.run(shared, setting.out / name, console=console)
+        result = start.run(shared, setting.out / name, console=console)
         row |= judged(result, recipe, augmented, engine, setting)
         write(rows, setting, hardware(engine.device))
         console.say(
@@ -209,7 +209,7 @@ def taught(recipe: Recipe, setting: Setting, console: Console) -> Weights:
         logits=Stored(),
         protocol=recipe.protocol.with_(seeds=recipe.protocol.seeds[:1]),
     )
-    folder = experiment.run(alone, setting.out / f"teacher-{alone.digest()}", console=console).folder
+    folder = start.run(alone, setting.out / f"teacher-{alone.digest()}", console=console).folder
     return Weights(path=folder / f"seed{recipe.protocol.seeds[0]}" / "alone" / "weights.safetensors")
 
 
@@ -220,9 +220,7 @@ def as_the_lab_saw(test: Dataset) -> Dataset:
     return Dataset(f"{test.name} augmented", test.classes, views.permute(0, 2, 3, 1), test.labels)
 
 
-def judged(
-    result: experiment.Result, recipe: Recipe, augmented: Dataset, engine: Any, setting: Setting
-) -> dict[str, Any]:
+def judged(result: start.Result, recipe: Recipe, augmented: Dataset, engine: Any, setting: Setting) -> dict[str, Any]:
     """The figures of one trial: accuracies on the test set, on the augmented one, and how the training ended."""
     summary = result.results["summary"][setting.data]["accuracy"]
     on_augmented, losses, seconds = [], [], []

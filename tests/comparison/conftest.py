@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from limbeck import experiment
+from limbeck import start
 from limbeck.console import Console
 from limbeck.objectives import DKD
 from limbeck.recipes import Recipe
@@ -25,6 +25,6 @@ def runs(tiny: Recipe, shelf: Path) -> tuple[Path, Path]:
     quiet = Console(quiet=True, file=io.StringIO())
     for name, recipe in {"one": tiny, "other": tiny.with_(objective=DKD(beta=2))}.items():
         if not (shelf / name).exists():
-            experiment.run(recipe, shelf / name, console=quiet)
+            start.run(recipe, shelf / name, console=quiet)
         shutil.copytree(shelf / name, name)
     return Path("one"), Path("other")

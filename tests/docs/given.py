@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from limbeck import experiment, recipes
+from limbeck import recipes, start
 from limbeck.data import Dataset, digits
 from limbeck.models import libraries
 
@@ -89,7 +89,7 @@ def weights_of(name: str, place: Path) -> None:
 
 
 def a_run(place: Path) -> None:
-    experiment.run(recipes.CATALOGUE["digits"](), place)
+    start.run(recipes.CATALOGUE["digits"](), place)
 
 
 GIVEN: dict[str, Callable[[Path], None]] = {

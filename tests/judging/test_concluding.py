@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from limbeck import data, experiment
+from limbeck import data, start
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import Dataset
@@ -33,7 +33,7 @@ WEIGHTS = Path("out/seed0/distilled/weights.safetensors")
 @pytest.fixture
 def finished(tiny: Recipe) -> Path:
     """The folder of a finished run."""
-    return experiment.run(tiny, Path("out"), console=QUIET).folder
+    return start.run(tiny, Path("out"), console=QUIET).folder
 
 
 def test_a_run_is_judged_as_it_was_at_its_end_and_each_look_is_logged(finished: Path, engine: Engine) -> None:
@@ -214,13 +214,13 @@ def test_answers_of_other_weights_are_not_believed(tiny: Recipe, finished: Path)
     results = read_json(finished / "results.json")
     (finished / "results.json").unlink()
     assert path.exists()
-    assert experiment.run(tiny, Path("out"), console=QUIET).results == results
+    assert start.run(tiny, Path("out"), console=QUIET).results == results
 
 
 def test_the_teacher_of_a_run_may_lie_elsewhere(tiny: Recipe, finished: Path, engine: Engine) -> None:
     teacher = finished / "teacher" / "weights.safetensors"
     recipe = tiny.with_(teacher=Weights(path=teacher), protocol=tiny.protocol.with_(seeds=(0,)))
-    experiment.run(recipe, Path("second"), console=QUIET)
+    start.run(recipe, Path("second"), console=QUIET)
     again = evaluating.evaluate(Path("second"), engine=engine, console=QUIET)
     assert [network["role"] for network in again["networks"]] == ["teacher", "alone", "distilled"]
     assert again["notes"][0] == ONE_TEACHER

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from limbeck import experiment
+from limbeck import start
 from limbeck.console import Console
 from limbeck.evaluation import cost
 from limbeck.evaluation.cost import Cost
@@ -50,7 +50,7 @@ def test_what_cannot_be_measured_loses_no_run(tiny: Recipe, engine: Engine, monk
         raise RuntimeError("not enough memory: you tried to allocate 64 GB\nat some place")
 
     monkeypatch.setattr(cost, "costs", without_memory)
-    results = experiment.run(tiny.with_(protocol=tiny.protocol.with_(seeds=(0,))), Path("out"), console=QUIET).results
+    results = start.run(tiny.with_(protocol=tiny.protocol.with_(seeds=(0,))), Path("out"), console=QUIET).results
     assert results["cost"] is None
     why = "It could not be measured: not enough memory: you tried to allocate 64 GB"
     assert {"what": "cost", "why": why} in results["not_measured"]
@@ -58,7 +58,7 @@ def test_what_cannot_be_measured_loses_no_run(tiny: Recipe, engine: Engine, monk
 
 def test_it_is_measured_anew_only_where_it_is_asked_for(tiny: Recipe, engine: Engine) -> None:
     recipe = tiny.with_(protocol=tiny.protocol.with_(seeds=(0,)))
-    folder = experiment.run(recipe, Path("out"), console=QUIET).folder
+    folder = start.run(recipe, Path("out"), console=QUIET).folder
     assert evaluating.evaluate(folder, engine=engine, console=QUIET)["cost"] is None
     found = evaluating.evaluate(folder, engine=engine, console=QUIET, cost=True)["cost"]
     assert found["precision"] == "fp32"

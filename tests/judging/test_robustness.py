@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from limbeck import experiment
+from limbeck import start
 from limbeck.console import Console
 from limbeck.data import Dataset, DataUnavailable
 from limbeck.evaluation import predict
@@ -144,7 +144,7 @@ def test_a_run_that_asks_for_it(
 ) -> None:
     recipe = tiny.with_(protocol=tiny.protocol.with_(corruptions=True))  # of two seeds, one is asked
     assert recipe.digest() != tiny.digest()
-    folder = experiment.run(recipe, Path("out"), console=QUIET).folder
+    folder = start.run(recipe, Path("out"), console=QUIET).folder
     results, details = read_json(folder / "results.json"), read_json(folder / "details.json")
     measured = {(m["role"], m["seed"]): m for m in results["measurements"] if m["metric"] == "corruption_accuracy"}
     assert list(measured) == [("teacher", None), ("alone", 0), ("distilled", 0)]
@@ -208,7 +208,7 @@ def test_the_first_test_set_may_not_be_had(tiny: Recipe, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(concluding.data, "load", offline)
     protocol = tiny.protocol.with_(corruptions=True, seeds=(0,))
-    results = experiment.run(tiny.with_(protocol=protocol), Path("out"), console=QUIET).results
+    results = start.run(tiny.with_(protocol=protocol), Path("out"), console=QUIET).results
     assert {"what": "corruptions", "why": "few cannot be had."} in results["not_measured"]
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limbeck import experiment, streams
+from limbeck import start, streams
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.data.views import AutoAugment, Views, make_views
@@ -111,6 +111,6 @@ def test_it_runs_and_continues(tiny: Recipe, few: str) -> None:
         device=tiny.device,
         protocol=tiny.protocol.with_(seeds=(0,)),
     )
-    first = experiment.run(narrow, Path("lab"))
+    first = start.run(narrow, Path("lab"))
     (first.folder / "results.json").unlink()
-    assert experiment.run(narrow, Path("lab")).results == first.results
+    assert start.run(narrow, Path("lab")).results == first.results

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import limbeck
-from limbeck import experiment
+from limbeck import experiment, start
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.errors import LimbeckError
@@ -61,7 +61,7 @@ class TestSharing:
 
     def test_networks_are_those_that_a_run_trains(self, brief: Recipe) -> None:
         found = swept(brief, objective=["kd", "dkd"])
-        run = experiment.run(brief.with_(objective=DKD()), Path("run"), console=QUIET)
+        run = start.run(brief.with_(objective=DKD()), Path("run"), console=QUIET)
         shelf = found.results["trials"][1]["trainings"]
         for role, folder in (("teacher", "teacher"), ("alone", "seed0/alone"), ("distilled", "seed0/distilled")):
             ours = found.folder / "trainings" / shelf[role] / "seed0" / "weights.safetensors"

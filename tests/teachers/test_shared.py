@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from limbeck import experiment
+from limbeck import start
 from limbeck.console import Console
 from limbeck.files import digest, read_json
 from limbeck.objectives import DKD
@@ -28,7 +28,7 @@ def recipe(tiny: Recipe) -> Recipe:
 
 def run(recipe: Recipe, out: str) -> str:
     """The SHA-256 of the student that a run ends with."""
-    experiment.run(recipe, Path(out), console=QUIET)
+    start.run(recipe, Path(out), console=QUIET)
     assert not Path(out, "answers").exists()
     return digest(Path(out, "seed0/distilled/weights.safetensors"))
 

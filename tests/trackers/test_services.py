@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from limbeck.console import Console
-from limbeck.trackers import following
+from limbeck.trackers import telling
 
 SUMMARY = {"few": {"accuracy": {"gain": {"mean": 0.25, "ci95": None, "n": 1}}}}
 
@@ -40,7 +40,7 @@ def test_what_is_told_over_two_starts_is_there_once(service: str, tmp_path: Path
     (path / "teacher").mkdir(parents=True)
 
     def start() -> Any:
-        return following([service], path, {"name": "x", "train": {"epochs": 3}}, Console(quiet=True))
+        return telling([service], path, {"name": "x", "train": {"epochs": 3}}, Console(quiet=True))
 
     with start() as trackers:
         trackers.epochs(path / "teacher", rows(2))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from limbeck import experiment
+from limbeck import start
 from limbeck.console import Console
 from limbeck.recipes import Recipe
 from limbeck.training import loop
@@ -41,20 +41,20 @@ def test_a_run_that_was_stopped_and_continued_has_every_point_once(
     with monkeypatch.context() as stopped:
         stopped.setattr(loop.checkpoint, "save", stopping)
         with pytest.raises(KeyboardInterrupt):
-            experiment.run(recipe, "out", console=QUIET, tracker="tensorboard")
+            start.run(recipe, "out", console=QUIET, tracker="tensorboard")
     assert [step for step, _ in scalars(Path("out/tensorboard/seed0/alone"))["loss"]] == [1, 2, 3]
-    result = experiment.run(recipe, "out", console=QUIET, tracker=["tensorboard"])
+    result = start.run(recipe, "out", console=QUIET, tracker=["tensorboard"])
     _as_the_files_say(result)
     first = sorted(Path("out/tensorboard").rglob("events*"))
-    experiment.run(recipe, "out", console=QUIET, tracker="tensorboard")
+    start.run(recipe, "out", console=QUIET, tracker="tensorboard")
     assert len(sorted(Path("out/tensorboard").rglob("events*"))) == len(first) == 4
     _as_the_files_say(result)
-    experiment.run(recipe, "out", fresh=True, console=QUIET)
+    start.run(recipe, "out", fresh=True, console=QUIET)
     assert not Path("out/tensorboard").exists()
     assert not Path("out/trackers.json").exists()
 
 
-def _as_the_files_say(result: experiment.Result) -> None:
+def _as_the_files_say(result: start.Result) -> None:
     homes = sorted(path.parent for path in result.folder.rglob("metrics.jsonl"))
     assert len(homes) == 3
     for home in homes:

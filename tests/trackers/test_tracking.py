@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from diary import Diary, known
 
-from limbeck import experiment
+from limbeck import start
 from limbeck.console import Console
 from limbeck.errors import LimbeckError
 from limbeck.options import parse_run
 from limbeck.recipes import Recipe
-from limbeck.trackers import following, tracking
+from limbeck.trackers import telling, tracking
 
 RESULTS = {
     "summary": {
@@ -42,7 +42,7 @@ def said() -> io.StringIO:
 @pytest.fixture
 def told(tmp_path: Path, said: io.StringIO) -> Any:
     """Starts trackers on a run's folder."""
-    return lambda *names: following(names, tmp_path, {"train": {"epochs": 3}}, Console(file=said))
+    return lambda *names: telling(names, tmp_path, {"train": {"epochs": 3}}, Console(file=said))
 
 
 def rows(*epochs: int) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ def test_an_epoch_is_told_once_over_two_starts_and_the_result_with_its_files(
 
 def test_another_folder_is_another_run(diary: type[Diary], tmp_path: Path) -> None:
     for name in ("one/x", "two/x"):
-        with following(["diary"], tmp_path / name, {}, Console(quiet=True)):
+        with telling(["diary"], tmp_path / name, {}, Console(quiet=True)):
             pass
     assert len(set(diary.epochs("start"))) == 2
 
@@ -169,7 +169,7 @@ def test_an_end_that_fails_is_a_warning(told: Any, diary: type[Diary], said: io.
 def test_a_missing_package_is_found_before_anything_is_done(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracking, "find_spec", lambda name: None)
     with pytest.raises(LimbeckError) as refused:
-        experiment.run(tiny, "out", tracker="mlflow")
+        start.run(tiny, "out", tracker="mlflow")
     assert str(refused.value) == (
         "the tracker mlflow needs the package mlflow, which is not installed. Type: pip install mlflow"
     )

@@ -17,7 +17,7 @@ import torch
 from made_up import run
 from PIL import Image
 
-from limbeck import experiment, files
+from limbeck import files, start
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import Dataset
@@ -294,7 +294,7 @@ def test_a_run_makes_its_page_and_is_finished_where_that_fails(
         raise ZeroDivisionError("a slip")
 
     monkeypatch.setattr("limbeck.report.page.write_page", broken)
-    result = experiment.run(tiny.with_(protocol={"seeds": (1,), "holdout": 32}), Path("other"), console=Console())
+    result = start.run(tiny.with_(protocol={"seeds": (1,), "holdout": 32}), Path("other"), console=Console())
     assert (result.page, result.folder / "results.json") == (None, Path("other/results.json"))
     said = capsys.readouterr().out
     assert "The page could not be made: ZeroDivisionError: a slip" in said

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from limbeck.shipping.predicting import Prediction
 
 
-def prediction_table(predictions: Iterable[Prediction], classes: Sequence[str], top: int) -> FittingTable:
+def table(predictions: Iterable[Prediction], classes: Sequence[str], top: int) -> FittingTable:
     """A row for each picture: its likeliest classes, the likeliest first, with their probabilities in %."""
-    table = quiet_table(f"the likeliest of {len(classes)} classes, probability in %")
-    table.add_column("picture")
+    shown = quiet_table(f"the likeliest of {len(classes)} classes, probability in %")
+    shown.add_column("picture")
     for _ in range(min(top, len(classes))):
-        table.add_column("")
-        table.add_column("", "right")
+        shown.add_column("")
+        shown.add_column("", "right")
     for each in predictions:
         cells = [cell for name, share in _likeliest(each, classes, top) for cell in (name, f"{100 * share:.1f}")]
         unsaid = ["cannot be read"] + [""] * (2 * min(top, len(classes)) - 1)
-        table.add_row(each.name, *(unsaid if each.broken is not None else cells))
-    return table
+        shown.add_row(each.name, *(unsaid if each.broken is not None else cells))
+    return shown
 
 
-def prediction_json(predictions: Iterable[Prediction], classes: Sequence[str]) -> str:
+def as_json(predictions: Iterable[Prediction], classes: Sequence[str]) -> str:
     """A list of {picture, answer, probabilities: {class: from 0 to 1}}, or of {picture, broken: why}."""
     rows = [
         {"picture": each.name, "broken": each.broken}
@@ -44,7 +44,7 @@ def prediction_json(predictions: Iterable[Prediction], classes: Sequence[str]) -
     return json.dumps(rows, indent=2, ensure_ascii=False)
 
 
-def prediction_csv(predictions: Iterable[Prediction], classes: Sequence[str]) -> str:
+def as_csv(predictions: Iterable[Prediction], classes: Sequence[str]) -> str:
     """A line for each picture: its name, the answer, and the probability of each class; empty where it is broken."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
