@@ -52,7 +52,7 @@ def unusable(path: Path, fault: str, why: object) -> LimbeckError:
     first_line = (str(why) or type(why).__name__).splitlines()[0]
     return LimbeckError(
         f"checkpoint {path} {fault} ({first_line}). Remove that file to train this network again from its start (all "
-        "others are kept), or type --fresh to start the whole run over."
+        "others are kept), or start over (of a run: --fresh; of limbeck.distil: another folder)."
     )
 
 

@@ -45,7 +45,8 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, state: dict
         checkpoint.load(path, "recipe 2, student")
     assert str(refused.value) == (
         f"checkpoint {path} belongs to another training (recipe 1, not recipe 2). Remove that file to train "
-        "this network again from its start (all others are kept), or type --fresh to start the whole run over."
+        "this network again from its start (all others are kept), or start over (of a run: --fresh; of limbeck.distil: "
+        "another folder)."
     )
 
 
