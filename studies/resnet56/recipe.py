@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from limbeck.models.model import Model
-from limbeck.objectives import KD
+from limbeck.objectives import Standardised
 from limbeck.recipes import Data, Protocol, Recipe, Source
 from limbeck.training import AdamW, Schedule, Train
 
@@ -30,7 +30,7 @@ def resnet56() -> Recipe:
             std=(0.229, 0.224, 0.225),
         ),
         student=Model(name="nin_cifar", width=0.25, batch_norm=True),
-        train=Train(epochs=30, batch_size=125, optimizer=AdamW(lr=4e-3), schedule=Schedule(warmup=1), clip=1.0),
-        objective=KD(temperature=4, weight=0.9, labels=0.1),
+        train=Train(epochs=20, batch_size=125, optimizer=AdamW(lr=4e-3), schedule=Schedule(warmup=1), clip=1.0),
+        objective=Standardised(),
         protocol=Protocol(seeds=(0, 1, 2), holdout=5000),
     )
