@@ -117,13 +117,14 @@ def required(parameter: inspect.Parameter) -> bool:
     return parameter.default is parameter.empty and not varies
 
 
-def run_file(path: Path, purpose: str, advice: str) -> ModuleType:
+def run_file(path: Path, purpose: str, advice: str, apart: bool = True) -> ModuleType:
     """Runs a Python file, which may import what lies beside it, and gives what it defines.
 
     Args:
         path: the file.
         purpose: what it is run for, as the module is called: "checks".
         advice: the end of the message where there is no such file.
+        apart: whether a file of that name in another folder is another module, or the same one in another state.
 
     Raises:
         LimbeckError: there is no such file, or it cannot be run.
@@ -133,8 +134,8 @@ def run_file(path: Path, purpose: str, advice: str) -> ModuleType:
         near = nearest(str(path), others)
         hint = f" Did you mean {near}?" if near else ""
         raise LimbeckError(f"file {path} does not exist.{hint} {advice}")
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]  # others may be called alike elsewhere
-    spec = importlib.util.spec_from_file_location(f"limbeck_{purpose}_{path.stem}_{name}", path.resolve())
+    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8] if apart else ""
+    spec = importlib.util.spec_from_file_location(f"limbeck_{purpose}_{path.stem}_{place}", path.resolve())
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look there

@@ -45,7 +45,7 @@ RECIPE is a name (`limbeck recipes` lists them; default: digits), the path of a
 recipe.py of your own, a recipe.json, or the folder of a run, which is then
 continued. Options change the recipe. A recipe runs the code that it names.
 
-Example: limbeck run digits --train.epochs 3 --objective kd --objective.temperature 2
+Example: limbeck run digits --objective kd --objective.temperature 2
 Example: limbeck run cifar10 --teacher net.py:big --student.name timm/resnet10t
 """,
     "sweep": """\

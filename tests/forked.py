@@ -6,7 +6,7 @@ BRIEF = """
 import os, signal, sys
 from pathlib import Path
 import torch, torch._dynamo  # which an optimizer imports at its first step: here once, for all that is forked
-from limbeck import data, experiment, recipes
+from limbeck import data, recipes, start
 from limbeck.data import digits
 from limbeck.evaluation import cost
 

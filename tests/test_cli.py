@@ -54,7 +54,7 @@ def test_the_help_of_run_explains_the_options(capsys: Capture) -> None:
     assert "The options below are shown with what the recipe digits has." in said
     for option, text in {
         "--train.epochs INT": "Passes over the training set.",
-        "--objective.temperature FLOAT": "Softens both networks' probabilities",
+        "--objective.of.temperature FLOAT": "Softens both networks' probabilities",
         "--teacher.student.width FLOAT": "Multiplies the counts of hidden channels",
         "--dry-run": "Tell the time and the disk",
         "--fresh": "Start over: what the folder has",

@@ -238,9 +238,11 @@ def _no_such_option(name: str, known: Mapping[str, Option], chosen: Mapping[str,
                 f"own, for example {example}"
             )
         if owners and not isinstance(option.now, Weights):
+            deeper = [typed for typed in known if typed.startswith(f"{above}.") and typed.endswith(plain[len(above) :])]
+            near = "".join(f"{typed} VALUE, or " for typed in deeper)
             return LimbeckError(
-                f"{name} belongs to {' and '.join(owners)}; now {above} is {option.present()}. "
-                f"Type {above} {owners[0]} {name} VALUE"
+                f"{name} belongs to {', '.join(owners)}; now {above} is {option.present()}. "
+                f"Type {near}{above} {min(owners, key=len)} {name} VALUE"
             )
         if option.now is None or isinstance(option.now, Weights):
             words = chosen.get(option.path)

@@ -80,7 +80,8 @@ def _from_json(path: Path) -> Recipe:
 
 
 def _from_file(path: Path, wanted: str) -> Recipe:
-    module = own.run_file(path, "recipes", "Type `limbeck recipes` to see those that limbeck has.")
+    # A copy that defines an objective of the same name replaces it, as the file itself does when it is read anew.
+    module = own.run_file(path, "recipes", "Type `limbeck recipes` to see those that limbeck has.", apart=False)
     functions = {
         name: function
         for name, function in inspect.getmembers(module, inspect.isfunction)

@@ -2,9 +2,9 @@
 
     python studies/flagship/run.py --minutes 25
 
-Stages: the flagship with one seed, then five; the step benchmark; the autopsy of the lab; the best teacher; the
-controls at equal budget. Each is a command of its own that continues where it was stopped; what did not fit is done
-when this is started again. `results/HARDWARE.json` collects what is finished, after every stage.
+Stages: the flagship with one seed, then five, and with another objective; the step benchmark; the autopsy of the lab;
+the best teacher; the controls at equal budget. Each is a command of its own that continues where it was stopped; what
+did not fit is done when this is started again. `results/HARDWARE.json` collects what is finished, after every stage.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from limbeck.data import CATALOGUE
 from limbeck.environment import hardware, slug
 from limbeck.errors import LimbeckError, unknown
 from limbeck.evaluation.statistics import mean_with_interval
-from limbeck.objectives import CrossEntropy, TfKD
+from limbeck.objectives import CrossEntropy, Standardised, TfKD
 from limbeck.recipes import Recipe, Training
 from limbeck.training import Device, choose
 
@@ -104,6 +104,7 @@ def stages(setting: Setting) -> Iterator[Stage]:
     first = recipe.with_(protocol=recipe.protocol.with_(seeds=setting.seeds[:1]))
     yield of_recipe("flagship-first-seed", first, setting)
     yield of_recipe("flagship", flagship, setting)
+    yield of_recipe("objective-standardised", flagship.with_(objective=Standardised(), alone=None), setting)
     shared = ("--data", setting.data, "--width", str(setting.width))
     yield Stage("step", (sys.executable, str(ROOT / "benchmarks" / "step.py"), *shared, "--device", setting.device))
     epochs = ("--epochs", str(setting.epochs), "--longer", str(setting.epochs)) if setting.epochs is not None else ()
@@ -181,7 +182,7 @@ def collected(stage: Stage) -> dict[str, Any]:
 
 
 def compared(told: dict[str, Any]) -> dict[str, Any]:
-    """What each control is worth on each data set: its accuracy minus that of the flagship's student alone, by seed."""
+    """What each control, or other objective, is worth on each data set, over the flagship's student alone, by seed."""
 
     def accuracies(name: str, role: str) -> dict[tuple[str, int], float]:
         measurements = told.get(name, {}).get("results", {}).get("measurements", [])
@@ -192,7 +193,7 @@ def compared(told: dict[str, Any]) -> dict[str, Any]:
     alone = accuracies("flagship", "alone")
     gains: dict[str, Any] = {}
     for name in told:
-        control = accuracies(name, "distilled") if name.startswith("control-") else {}
+        control = accuracies(name, "distilled") if name.startswith(("control-", "objective-")) else {}
         for dataset in sorted({dataset for dataset, _ in control.keys() & alone.keys()}):
             pairs = sorted(pair for pair in control.keys() & alone.keys() if pair[0] == dataset)
             differences = [control[pair] - alone[pair] for pair in pairs]

@@ -168,3 +168,9 @@ class TestRefusals:
     )
     def test_an_option_that_does_not_exist(self, words: str, message: str) -> None:
         assert refusal(*words.split()).startswith(message)
+
+    def test_an_option_of_what_is_inside(self) -> None:
+        said = refusal("--objective", "standardised", "--objective.temperature", "2")
+        assert said.startswith("--objective.temperature belongs to ")
+        near = "Type --objective.of.temperature VALUE, or --objective kd --objective.temperature VALUE"
+        assert said.rstrip().endswith(near)

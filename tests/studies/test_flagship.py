@@ -26,8 +26,8 @@ def flagship(study: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: py
 
 def test_the_order_of_worth(flagship: ModuleType) -> None:
     names = [stage.name for stage in flagship.stages(flagship.Setting(list=True))]
-    assert names[:2] == ["flagship-first-seed", "flagship"]
-    assert names[2:] == [
+    assert names[:3] == ["flagship-first-seed", "flagship", "objective-standardised"]
+    assert names[3:] == [
         *("step", "autopsy", "best", "control-label_smoothing", "control-tf_kd", "control-self_distillation")
     ]
     assert not Path("runs").exists()
@@ -41,7 +41,7 @@ def test_the_recipes_are_the_catalogues_own(flagship: ModuleType) -> None:
     assert written["flagship-first-seed"] == cifar10.with_(protocol=cifar10.protocol.with_(seeds=(0,)))
     assert written["best"] == recipes.cifar10_best()
     for name, recipe in written.items():
-        if name.startswith("control"):  # at equal budget; the student alone is the flagship's
+        if name.startswith(("control", "objective")):  # at equal budget; the student alone is the flagship's
             assert recipe.protocol == written["flagship"].protocol
             assert list(recipe.students()) == ["distilled"]
             assert (recipe.train, recipe.views, recipe.student) == (cifar10.train, cifar10.views, cifar10.student)
