@@ -239,10 +239,10 @@ def _no_such_option(name: str, known: Mapping[str, Option], chosen: Mapping[str,
             )
         if owners and not isinstance(option.now, Weights):
             deeper = [typed for typed in known if typed.startswith(f"{above}.") and typed.endswith(plain[len(above) :])]
-            near = "".join(f"{typed} VALUE, or " for typed in deeper)
+            these = "".join(f"{typed} VALUE, or " for typed in deeper)
             return LimbeckError(
                 f"{name} belongs to {', '.join(owners)}; now {above} is {option.present()}. "
-                f"Type {near}{above} {min(owners, key=len)} {name} VALUE"
+                f"Type {these}{above} {min(owners, key=len)} {name} VALUE"
             )
         if option.now is None or isinstance(option.now, Weights):
             words = chosen.get(option.path)
