@@ -76,16 +76,14 @@ def evaluate(
     if teacher is not None:
         if ("teacher", None) in found.networks:
             raise LimbeckError(f"{what} has a teacher of its own. Leave --teacher away.")
-        theirs = _trained(teacher, code) or trained.of_source(_source(teacher), classes)
-        known = trained.teacher_of(theirs, _name(teacher))
-        found = found._replace(networks={("teacher", None): known, **found.networks})
+        found = _beside(found, _trained(teacher, code) or trained.of_source(_source(teacher), classes), _name(teacher))
     sets, not_measured = concluding.load_sets(names, split, engine, console, reading)
     if not sets:
         raise LimbeckError("\n".join(absent["why"] for absent in not_measured))
     for reason in engine.reasons:
         console.say(reason)
     networks = {who: engine.place(known.network) for who, known in found.networks.items()}
-    notes = [note for known in found.networks.values() for note in _fits(known, list(sets.values()), engine)]
+    notes = _notes(found, list(sets.values()), engine)
     drawn = [
         portraits.portrait(*who, known.title, known.network, portraits.training_rows(found.folder, *who))
         for who, known in found.networks.items()
@@ -99,9 +97,6 @@ def evaluate(
         if logged := found.networks[who].logged:
             logged.look(dataset, split)
 
-    notes += dict.fromkeys(
-        said for known in found.networks.values() if known.logged for said in known.logged.run.unlogged()
-    )
     corrupted: Corrupted = {}
     with _alone_in(found):
         if corruptions:
@@ -119,6 +114,18 @@ def evaluate(
                 found.folder.renew_cost(measured)
     results, details = concluding.concluded(assessment, drawn, networks, sets, not_measured, measured)
     return {**results, "notes": [*results["notes"], *notes], "details": details}
+
+
+def _beside(found: Trained, theirs: Trained, name: str) -> Trained:
+    """The networks that are judged, and a teacher of others to compare them with, which ``name`` is typed for."""
+    return found._replace(networks={("teacher", None): trained.teacher_of(theirs, name), **found.networks})
+
+
+def _notes(found: Trained, sets: Sequence[Dataset], engine: Engine) -> list[str]:
+    """What there is to say of the networks beforehand: what they are shown, and of looks that are not logged."""
+    shown = [note for known in found.networks.values() for note in _fits(known, sets, engine)]
+    unlogged = (said for known in found.networks.values() if known.logged for said in known.logged.run.unlogged())
+    return [*shown, *dict.fromkeys(unlogged)]
 
 
 def _reading(found: Trained | None, split: Split, changes: Mapping[str, Any]) -> Callable[[str], Reading]:
