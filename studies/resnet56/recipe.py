@@ -18,7 +18,9 @@ def resnet56() -> Recipe:
     by its training set's.
 
     Command: limbeck run studies/resnet56/recipe.py --teacher.weights FILE
-    Time and result: not measured.
+    Time: 57 minutes on two cores of an AMD EPYC (AVX512_BF16), torch 2.14.1.
+    Result, CIFAR-10 test, 3 seeds: teacher 93.46 %, alone 76.95 ± 1.26, distilled 78.55 ± 1.17,
+    gain +1.60 ± 0.30 points. CIFAR-10.1: not measured. The objective was chosen on the held-out split.
     """
     return Recipe(
         name="resnet56",
