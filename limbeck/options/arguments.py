@@ -230,7 +230,8 @@ def _no_such_option(name: str, known: Mapping[str, Option], chosen: Mapping[str,
         if option is None or not option.candidates:
             continue
         field = plain[len(above) + 1 :].partition(".")[0].replace("-", "_")
-        owners = [kind for kind, spec in option.candidates.items() if spec and field in spec.model_fields]
+        fields = {kind: spec.model_fields for kind, spec in option.candidates.items() if spec}
+        owners = [kind for kind, names in fields.items() if field in names]
         if isinstance(option.now, (Sum, Teachers)):
             example = "objective=KD(temperature=2) + RKD(labels=0)" if isinstance(option.now, Sum) else "teacher=[a, b]"
             return LimbeckError(
@@ -242,7 +243,7 @@ def _no_such_option(name: str, known: Mapping[str, Option], chosen: Mapping[str,
             these = "".join(f"{typed} VALUE, or " for typed in deeper)
             return LimbeckError(
                 f"{name} belongs to {', '.join(owners)}; now {above} is {option.present()}. "
-                f"Type {these}{above} {min(owners, key=len)} {name} VALUE"
+                f"Type {these}{above} {min(owners, key=lambda kind: len(fields[kind]))} {name} VALUE"
             )
         if option.now is None or isinstance(option.now, Weights):
             words = chosen.get(option.path)

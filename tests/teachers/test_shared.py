@@ -103,7 +103,7 @@ def test_a_table_serves_every_seed_of_views(recipe: Recipe, views_asked: list[in
         ),
         (
             "--logits.folder x",
-            "--logits.folder belongs to stored and table; now --logits is none. Type --logits stored",
+            "--logits.folder belongs to stored, table; now --logits is none. Type --logits stored",
         ),
         ("--logits stored --logits.folder file", "logits.folder = file: file is a file. Type --logits.folder with a f"),
     ],
