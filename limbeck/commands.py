@@ -24,12 +24,11 @@ def _run(words: list[str]) -> int:
 
         console.show(plan(recipe, console))
         return 0
-    from limbeck import own, report, start
-    from limbeck.runs import RunFolder
-    from limbeck.shipping import exporting
-    from limbeck.shipping.graph import needs_onnx
+    from limbeck import report, start
 
     if run.export:
+        from limbeck.shipping.graph import needs_onnx
+
         needs_onnx()
     result = start.run(recipe, run.out, run.fresh, console, run.page and not run.export, run.tracker)
     if not ranks.withdraw():
@@ -40,10 +39,15 @@ def _run(words: list[str]) -> int:
     page = result.page
     try:
         if run.export:
+            from limbeck import own
+            from limbeck.shipping import exporting
+
             console.show("")
             _show_exported(exporting.export(result.folder, console=console, code=own.named(recipe)), console)
     finally:
         if run.export and run.page:  # it counts the looks that the export took
+            from limbeck.runs import RunFolder
+
             page = start.page_of(RunFolder(result.folder), console)
         console.show(f"All of it is in {result.folder}")
         if page:

@@ -194,10 +194,11 @@ def compared(told: dict[str, Any]) -> dict[str, Any]:
     gains: dict[str, Any] = {}
     for name in told:
         control = accuracies(name, "distilled") if name.startswith(("control-", "objective-")) else {}
-        for dataset in sorted({dataset for dataset, _ in control.keys() & alone.keys()}):
-            pairs = sorted(pair for pair in control.keys() & alone.keys() if pair[0] == dataset)
-            differences = [control[pair] - alone[pair] for pair in pairs]
-            gains.setdefault(name, {})[dataset] = mean_with_interval(differences)
+        differences: dict[str, list[float]] = {}
+        for dataset, seed in sorted(control.keys() & alone.keys()):
+            differences.setdefault(dataset, []).append(control[dataset, seed] - alone[dataset, seed])
+        if differences:
+            gains[name] = {dataset: mean_with_interval(each) for dataset, each in differences.items()}
     return gains
 
 
