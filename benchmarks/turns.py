@@ -69,15 +69,15 @@ def referee(
     speeds: dict[str, list[float]] = {name: [] for name in contenders}
     lines: dict[str, Connection] = {}
     with contextlib.ExitStack() as stack, console.bar("turns", (1 + rounds) * len(contenders)) as bar:
+        for name, contender in contenders.items():  # they get ready together
+            lines[name], theirs = context.Pipe()
+            process = context.Process(target=_contend, args=(contender, theirs), name=name)
+            process.start()
+            theirs.close()
+            stack.callback(process.join)
+            stack.callback(lines[name].close)
         for number in range(1 + rounds):
-            for place, (name, contender) in enumerate(contenders.items(), start=1):
-                if name not in lines:
-                    lines[name], theirs = context.Pipe()
-                    process = context.Process(target=_contend, args=(contender, theirs), name=name)
-                    process.start()
-                    theirs.close()
-                    stack.callback(process.join)
-                    stack.callback(lines[name].close)
+            for place, name in enumerate(contenders, start=1):
                 try:
                     lines[name].send("go")
                     speed = lines[name].recv()
