@@ -13,6 +13,7 @@ from limbeck.errors import LimbeckError
 
 _PICTURES = "pictures.json"
 UNFINISHED = ".*.part"  # what a process that was killed was writing
+UNFINISHED_FOLDER = ".unfinished-"  # and what a folder's name began with that it was filling
 
 
 def busy(path: Path) -> str:
@@ -33,13 +34,12 @@ def refuse_foreign(path: Path, kind: str, marker: str, parts: Sequence[str] = ()
         path: the folder.
         kind: what should be in it: "run".
         marker: the name of that file.
-        parts: what a process that was killed may have left without it: the first of these names, perhaps others of
-            them, and nothing else.
+        parts: what a process that was killed may have left without it, beside the folder that it was filling.
     """
     there = names(path)
-    foreign = sorted(name for name in there if name != "lock" and not name.startswith(".unfinished-"))
-    foreign = [name for name in foreign if not fnmatch(name, UNFINISHED)]
-    left = bool(parts) and parts[0] in there and set(foreign) <= set(parts)
+    filled = {name for name in there if name.startswith(UNFINISHED_FOLDER)}
+    foreign = sorted(name for name in there - filled if name != "lock" and not fnmatch(name, UNFINISHED))
+    left = bool(filled) and set(foreign) <= set(parts)
     if foreign and marker not in there and not left:
         raise LimbeckError(
             f"{path} is not the folder of a {kind}: it has {', '.join(foreign[:3])} but no {marker}. "

@@ -39,7 +39,7 @@ from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.cost import Cost, costs
 from limbeck.evaluation.metrics import accuracy
-from limbeck.folders import refuse_foreign
+from limbeck.folders import UNFINISHED_FOLDER, refuse_foreign
 from limbeck.judging import trained
 from limbeck.models.programs import program
 from limbeck.runs import RunFolder
@@ -57,10 +57,9 @@ _FLOAT_POINTS, _INT8_POINTS = 1e-4, 0.01
 _WEIGHTS, _PLAIN, _PROGRAM, _ONNX = "student.safetensors", "student.py", "student.pt2", "student.onnx"
 _DYNAMIC, _STATIC = "student-int8-dynamic.onnx", "student-int8.onnx"
 _ORIGINAL, _CARD, _TOLD = "original", "README.md", "export.json"
-# In the order in which they are put into a folder, and, backwards, taken out of it: whenever that is cut short, what is
-# there is known as an export by the first of them, and the last never speaks of other files than those beside it.
+# In the order in which they are put into a folder, and, backwards, taken out of it: where that is cut short, the last
+# never speaks of other files than those beside it.
 _FILES = (_ONNX, _DYNAMIC, _STATIC, _PROGRAM, _PLAIN, _WEIGHTS, _CARD, _TOLD)
-_UNFINISHED = ".unfinished-"
 
 
 class Exported(NamedTuple):
@@ -114,7 +113,7 @@ def export(
         student = chosen(Path(what), role, seed, code)
         folder = Path(out) if out else student.home
         refuse_foreign(folder, "student that was exported", _TOLD, _FILES)
-        for left in folder.glob(f"{_UNFINISHED}*"):  # by a process that was killed
+        for left in folder.glob(f"{UNFINISHED_FOLDER}*"):  # by a process that was killed
             shutil.rmtree(left, ignore_errors=True)
         return _exported(student, files.make_folder(folder), console)
 
@@ -125,7 +124,7 @@ def _exported(student: Student, folder: Path, console: Console) -> Exported:
     test = data.load(student.test, "test", console, student.reading.of(student.test, student.learned[0]))
     trained.refuse_other_classes(student.weights, student.saved.classes, test)
     known, network = told(student), engine.place(student.saved.network).eval()
-    with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=folder) as name:
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED_FOLDER, dir=folder) as name:
         place = Path(name)
         forms, notes = _written(place, student, test, engine, console)
         modules = {_ORIGINAL: network, **{form.name: form.read(place) for form in forms}}

@@ -169,7 +169,8 @@ class _Cut(BaseException):
 
 def test_an_export_that_is_cut_short_is_taken_up_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever it is: what is there is never half of one and half of another, as far as export.json speaks of it."""
-    folder, place, left = tmp_path / "folder", tmp_path / "place", [0]
+    folder, left = tmp_path / "folder", [0]
+    place = folder / ".unfinished-made"
 
     def counted(step: Callable[..., Any]) -> Callable[..., Any]:
         def one(*arguments: Any, **named: Any) -> Any:
@@ -184,13 +185,13 @@ def test_an_export_that_is_cut_short_is_taken_up_again(tmp_path: Path, monkeypat
         monkeypatch.setattr(Path, name, counted(getattr(Path, name)))
     for cut in range(2 * len(FORMS)):
         for where in (folder, place):
-            where.mkdir(exist_ok=True)
+            where.mkdir(exist_ok=True, parents=True)
             for name in FORMS:
                 (where / name).write_text(where.name)
         left[0] = cut
         with pytest.raises(_Cut):
             exporting._put(place, folder)
-        there = {path.name: path.read_text() for path in folder.iterdir()}
+        there = {path.name: path.read_text() for path in folder.iterdir() if path != place}
         if "export.json" in there:
             assert there == dict.fromkeys(FORMS, there["export.json"])
         refuse_foreign(folder, "student that was exported", "export.json", exporting._FILES)
@@ -219,7 +220,15 @@ def test_what_was_exported_before_does_not_stay(
     monkeypatch.setattr(exporting, "plain", refused)
     for name in ("README.md", "export.json", "student.pt2"):  # as a process left it that was killed
         (exported.folder / name).unlink()
+    (exported.folder / ".unfinished-left").mkdir()
     folder, results = exporting.export(weights, exported.folder)
     assert {path.name for path in folder.iterdir()} == FORMS - {"student.py", "student.safetensors"}
     assert "There is no student.py: it cannot be written down." in results["notes"]
     assert "student.py" not in (folder / "README.md").read_text()
+
+
+def test_a_file_of_ones_own_is_not_taken_for_an_export(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "student.onnx").write_text("mine")
+    with pytest.raises(LimbeckError, match=r"it has student\.onnx but no export\.json"):
+        exporting.export(weights, tmp_path)
+    assert (tmp_path / "student.onnx").read_text() == "mine"
