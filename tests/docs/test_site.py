@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,11 @@ def test_every_page_is_in_the_contents() -> None:
     for page in (*PAGES, ROOT / "docs" / "lab3.ipynb"):
         listed = re.search(rf"^(\.\./)?{page.stem}$", index, re.MULTILINE)
         assert listed or page.stem == "index" or page.stem[0] not in "aeil", page
+
+
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-c", "docs", ".", str(tmp_path / "site")]
+    build = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert build.returncode == 0, build.stderr
+    made = (tmp_path / "site" / "docs" / "api" / "limbeck.html").read_text(encoding="utf-8")
+    assert "limbeck.distil" in made
