@@ -64,6 +64,12 @@ def changed(folder: Path, pictures: Dataset) -> bool:
     return _noted(folder).get(pictures.name, pictures.source) != pictures.source
 
 
+def noted_change(folder: Path, pictures: Dataset) -> list[str]:
+    """What is to be said of figures of pictures that have `changed`."""
+    since = f"{pictures.name} was changed since {folder} was started: this is of the pictures as they are now."
+    return [since] if changed(folder, pictures) else []
+
+
 def refuse_changed(folder: Path, pictures: Dataset) -> None:
     """Notes in pictures.json what pictures of one's own were when they were first used in a folder.
 

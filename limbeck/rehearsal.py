@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from limbeck import objectives, own
+from limbeck import data, objectives, own
 from limbeck.data import Dataset
 from limbeck.data.mixing import mix
 from limbeck.data.views import make_views
@@ -19,7 +19,7 @@ from limbeck.models.ensemble import Ensemble
 from limbeck.models.names import is_source
 from limbeck.models.sources import Source
 from limbeck.objectives import Batch, Known, Mixed, tapped
-from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights, chain
+from limbeck.recipes.recipe import Data, Recipe, Teacher, Teachers, Training, Weights, chain
 from limbeck.training.memory import enough_memory
 from limbeck.training.team import refuse_parts, refuse_small_batches
 
@@ -51,6 +51,7 @@ def rehearse(experiment: Experiment) -> None:
     Raises:
         LimbeckError: one of them cannot do what the training will ask.
     """
+    _refuse_empty_tests(experiment.recipe.data)
     _refuse_large_batches(experiment.recipe, len(experiment.pictures))
     _refuse_missing_labels(experiment.recipe, experiment.pictures)
     for student in experiment.recipe.students().values():
@@ -61,6 +62,17 @@ def rehearse(experiment: Experiment) -> None:
                 _try(experiment, how)
             if how.teacher or own.classes(how):
                 _rehearse(experiment, how, above)
+
+
+def _refuse_empty_tests(wanted: Data) -> None:
+    """Without labels nothing is kept for a test, and a folder may be there with nothing in it."""
+    for name in wanted.test_sets():
+        found = data.resolve(name, wanted.reading(name))
+        if isinstance(found, data.Collection) and not found.packaged and not found.counts["test"]:
+            raise LimbeckError(
+                f"{name}: there are no pictures in its test split, so that nobody could be judged. Put labelled ones "
+                "there, in a folder for each class, or type --data.tests with the name of another data set."
+            )
 
 
 def _refuse_missing_labels(recipe: Recipe, pictures: Dataset) -> None:

@@ -87,6 +87,10 @@ class TestRun:
         alone = evaluating.evaluate("out/seed0/alone/weights.safetensors", engine=engine, console=QUIET)
         assert alone["summary"]["my-shapes"]["accuracy"]["network"]["mean"] == figures["alone", "accuracy", "test"]
         shutil.copytree(shapes / "test", "others")
+        assert not [note for note in judged["notes"] if "changed" in note]
+        shutil.copy(shapes / "test/round/60.png", shapes / "test/round/one more.png")
+        again = evaluating.evaluate("out", engine=engine, console=QUIET)["notes"]
+        assert "my-shapes was changed since out was started: this is of the pictures as they are now." in again
         for size, count in ((None, 16), (16, 16), (24, 16)):  # without splits, all of them are judged on
             found = evaluating.evaluate("out", ["others"], engine=engine, console=QUIET, side=size)
             assert {m["n"] for m in found["measurements"] if m["metric"] == "accuracy"} == {count}
@@ -188,6 +192,21 @@ class TestUnlabelled:
         ):
             run(own)
 
+    def test_somebody_has_to_be_judged(self, own: Recipe, shapes: Path) -> None:
+        """Found before anything is trained: without labels, nothing is kept for a test."""
+        run(own)
+        TestUnlabelled.bare.__wrapped__(self, shapes)
+        shutil.rmtree(shapes / "test")
+        (shapes / "train" / "unlabelled").rename(shapes / "unlabelled")
+        (shapes / "train").rmdir()
+        for kind in ("round", "straight"):
+            (shapes / kind).mkdir()
+        teacher = Weights(path=Path("out/teacher/weights.safetensors"))
+        recipe = own.with_(teacher=teacher, alone=None, objective=KD(temperature=4, weight=1, labels=0))
+        with pytest.raises(LimbeckError, match=r"my shapes: there are no pictures in its test split, so that nobody"):
+            run(recipe, "bare")
+        assert not Path("bare").exists()
+
 
 class TestRecipe:
     def test_it_keeps_the_path_as_typed(self, own: Recipe) -> None:
@@ -227,6 +246,10 @@ def test_what_the_command_line_says_of_a_folder(shapes: Path, capsys: pytest.Cap
     (shapes / "train" / "round" / "0.png").unlink()
     assert main(["data", "verify", "my shapes"]) == 0
     assert "my shapes: every file is a picture, and none is in two splits" in capsys.readouterr().out
+    for file in shapes.rglob("*.png"):
+        file.write_bytes(b"")
+    assert main(["data", "list", "my shapes"]) == 0
+    assert "broken files are left out" in capsys.readouterr().out
     assert main(["data", "fetch", "my shapes"]) == 2
     assert "my shapes is a data set of your own: there is nothing to fetch" in capsys.readouterr().err
 

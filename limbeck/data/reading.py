@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -61,7 +62,7 @@ class Reading(Spec):
 
     def of(self, name: str, trained_on: str | None) -> Reading:
         """How a data set is read by whoever reads so what it was trained on: of others, nothing is for training."""
-        return self if name == trained_on else self.whole()
+        return self if trained_on is not None and _same(name, trained_on) else self.whole()
 
     @property
     def side(self) -> int:
@@ -76,3 +77,11 @@ class Reading(Spec):
     def fits(self, pictures: int) -> bool:
         """Whether so many may be kept in memory, decoded."""
         return pictures * self.side**2 * 3 <= self.memory * _GIB
+
+
+def _same(name: str, other: str) -> bool:
+    """Whether two names lead to one place; where the other leads nowhere from here, whether they end alike."""
+    here, there = (Path(os.path.expanduser(each)).absolute() for each in (name, other))  # noqa: PTH111 (never raises)
+    if os.path.exists(there):  # noqa: PTH110 (false, too, where no file could have such a name)
+        return os.path.exists(here) and here.samefile(there)  # noqa: PTH110
+    return here.name == there.name

@@ -16,9 +16,9 @@ from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.assessment import Corrupted, Who, assess
 from limbeck.evaluation.calibration import fit_temperature
-from limbeck.folders import changed
+from limbeck.folders import changed, noted_change
 from limbeck.judging import concluding, costing, portraits, robustness, trained
-from limbeck.judging.concluding import Judged, Split
+from limbeck.judging.concluding import Judged, Sets, Split
 from limbeck.judging.trained import Known, Trained, answers_file, kept_answers
 from limbeck.models.sources import Source, is_source
 from limbeck.training import Engine
@@ -83,7 +83,7 @@ def evaluate(
     for reason in engine.reasons:
         console.say(reason)
     networks = {who: engine.place(known.network) for who, known in found.networks.items()}
-    notes = _notes(found, list(sets.values()), engine)
+    notes = [*_notes(found, list(sets.values()), engine), *_of_changed(found, names, sets, reading)]
     drawn = [
         portraits.portrait(*who, known.title, known.network, portraits.training_rows(found.folder, *who))
         for who, known in found.networks.items()
@@ -183,15 +183,32 @@ def _kept_in(
     run = found.folder
     if run is None or pictures is None or not run.writable:
         return {}
-    own = {*found.tests, *([found.data] if found.data else [])}
     if name in data.CATALOGUE:
-        known = data.shared_title({*own, name}) is None
+        known = data.shared_title({*_own(found), name}) is None
     else:
-        as_there = reading(name) == found.reading.of(name, found.data)
-        known = name in own and as_there and not changed(run.path, pictures)
+        known = _as_in_run(found, name, reading) and not changed(run.path, pictures)
     if not known:
         return {}
     return {who: place for who, place in _homes(found).items() if place[0].is_relative_to(run.path)}
+
+
+def _own(found: Trained) -> set[str]:
+    """The data sets that the networks were trained and judged on."""
+    return {*found.tests, *([found.data] if found.data else [])}
+
+
+def _as_in_run(found: Trained, name: str, reading: Callable[[str], Reading]) -> bool:
+    """Whether pictures of one's own are among those, and read as they were there."""
+    return name in _own(found) and reading(name) == found.reading.of(name, found.data)
+
+
+def _of_changed(found: Trained, names: Sequence[str], sets: Sets, reading: Callable[[str], Reading]) -> list[str]:
+    """What there is to say of pictures that are others than the run had."""
+    if found.folder is None:
+        return []
+    by_title = {name: pictures for (name, _), pictures in sets.items()}
+    there = [name for name in names if data.title(name) in by_title and _as_in_run(found, name, reading)]
+    return [note for name in there for note in noted_change(found.folder.path, by_title[data.title(name)])]
 
 
 def _alone_in(found: Trained) -> contextlib.AbstractContextManager[None]:

@@ -28,9 +28,10 @@ def pictures_table(title: str, looked: Survey) -> FittingTable:
 def pictures_notes(looked: Survey) -> list[str]:
     """What else there is to say of them, a line each."""
     extents = [looked.seen[item.where].extent for split in looked.listing.splits for item in looked.whole(split)]
+    if not extents:
+        return list(looked.notes())
     sides = [f"{_range([extent[side] for extent in extents])} pixels {way}" for side, way in ((0, "wide"), (1, "high"))]
-    said = [f"{sides[0]}, {sides[1]}."] if extents else []
-    return [*said, *looked.notes()]
+    return [f"{sides[0]}, {sides[1]}.", *looked.notes()]
 
 
 def _range(numbers: Sequence[int]) -> str:

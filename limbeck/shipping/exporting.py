@@ -39,7 +39,7 @@ from limbeck.errors import LimbeckError
 from limbeck.evaluation import predict
 from limbeck.evaluation.cost import Cost, costs
 from limbeck.evaluation.metrics import accuracy
-from limbeck.folders import UNFINISHED_FOLDER, refuse_foreign
+from limbeck.folders import UNFINISHED_FOLDER, noted_change, refuse_foreign
 from limbeck.judging import trained
 from limbeck.models.programs import program
 from limbeck.runs import RunFolder
@@ -142,7 +142,12 @@ def _exported(student: Student, folder: Path, console: Console) -> Exported:
             "device": hardware(engine.device),
             "batch": timed[_ORIGINAL].batch,
             "forms": rows,
-            "notes": [*notes, *_losses(rows), *(student.logged.run.unlogged() if student.logged else ())],
+            "notes": [
+                *notes,
+                *_losses(rows),
+                *(noted_change(student.run.path, test) if student.run else ()),
+                *(student.logged.run.unlogged() if student.logged else ()),
+            ],
         }
         files.write_bytes(place / _CARD, model_card(results, student.saved.classes, **known).encode())
         files.write_json(place / _TOLD, results)

@@ -76,6 +76,7 @@ def shared_out(given: Mapping[str, Sequence[Item]], reading: Reading) -> tuple[d
     notes = []
     if "train" in splits and "train" not in wanted:
         splits["test"] = splits.pop("train")
+        notes.append(f"There is no test split: all {len(splits['test']):,} pictures are judged on.")
     labelled = sum(item.label >= 0 for item in splits.get("train", ()))
     for name, share, used in (
         ("test", reading.test_share, "kept for the test"),

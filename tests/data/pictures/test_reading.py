@@ -192,3 +192,16 @@ def test_a_person_is_told(flowers: Path, capsys: pytest.CaptureFixture[str]) -> 
     )
     load("flowers", "test", None, DISK)
     assert capsys.readouterr().out == ""
+
+
+def test_training_pictures_are_not_judged_on_by_another_name(flowers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However they are typed; also where the name that they were trained on by leads nowhere from here."""
+    monkeypatch.chdir(flowers.parent)
+    as_trained, name = Reading(val_share=0.3), flowers.name
+    for other in (name, f"{name}/", f"./{name}", str(flowers.absolute()), f"{name}/rose/.."):
+        assert as_trained.of(other, name) == as_trained
+    monkeypatch.chdir(flowers)
+    assert as_trained.of(f"../{name}", name) == as_trained
+    for other in ("rose", "..", "nowhere", "hf/somebody/flowers-too"):
+        assert as_trained.of(other, name).test_share == 1
+    assert as_trained.of(name, None).test_share == 1
