@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class LimbeckError(Exception):
@@ -27,10 +28,21 @@ class TrainingError(LimbeckError):
         self.short, self.lasting = short, lasting
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like ``name``, or None when nothing is near."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+def nearest(name: str, known: Iterable[str], alike: float = 0.5) -> str | None:
+    """The known name most like ``name``, or None when nothing is near; ``alike`` is the least share, in [0, 1]."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=alike)
     return close[0] if close else None
+
+
+@contextlib.contextmanager
+def concerning(typed: str) -> Iterator[None]:
+    """Begins the message of a `LimbeckError` with what was typed that it is about: "--teacher net.py:big"."""
+    try:
+        yield
+    except TrainingError:
+        raise
+    except LimbeckError as error:
+        raise LimbeckError(f"{typed}: {error}") from error
 
 
 def unknown(kind: str, name: str, known: Iterable[str], then: str = "") -> LimbeckError:

@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import inspect
 import linecache
+import re
 import sys
 import traceback
 import uuid
@@ -107,14 +108,23 @@ def line(error: BaseException, files: Collection[str]) -> tuple[str, int] | None
 
 
 def said(error: BaseException) -> str:
-    """An exception's kind and the first line of its message."""
-    return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
+    """An exception's kind and the first line of its message, without a terminal's codes."""
+    return re.sub(r"\x1b\[[\d;]*m", "", f"{type(error).__name__}: {error}".splitlines()[0]).rstrip(": ")
 
 
 def required(parameter: inspect.Parameter) -> bool:
     """Whether a function cannot be called without it."""
     varies = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     return parameter.default is parameter.empty and not varies
+
+
+def refuse_absent(path: Path, advice: str = "") -> None:
+    """Refuses a Python file that is not there, with one that is called nearly so; ``advice`` ends the message."""
+    if not path.is_file():
+        others = [str(other) for other in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        near = nearest(str(path), others)
+        hint = f" Did you mean {near}?" if near else ""
+        raise LimbeckError(f"file {path} does not exist.{hint} {advice}".rstrip())
 
 
 def run_file(path: Path, purpose: str, advice: str, apart: bool = True) -> ModuleType:
@@ -129,11 +139,7 @@ def run_file(path: Path, purpose: str, advice: str, apart: bool = True) -> Modul
     Raises:
         LimbeckError: there is no such file, or it cannot be run.
     """
-    if not path.is_file():
-        others = [str(other) for other in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        near = nearest(str(path), others)
-        hint = f" Did you mean {near}?" if near else ""
-        raise LimbeckError(f"file {path} does not exist.{hint} {advice}")
+    refuse_absent(path, advice)
     place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8] if apart else ""
     spec = importlib.util.spec_from_file_location(f"limbeck_{purpose}_{path.stem}_{place}", path.resolve())
     assert spec is not None

@@ -11,6 +11,7 @@ from limbeck.errors import LimbeckError, unknown
 from limbeck.models.alexnet import AlexNet
 from limbeck.models.mobilenet import CIFARMobileNetV2
 from limbeck.models.nin import CIFARNIN
+from limbeck.models.programs import refuse_missing_function
 from limbeck.models.resnet import CIFARResNet
 from limbeck.models.shufflenet import CIFARShuffleNetV1, CIFARShuffleNetV2
 from limbeck.models.vgg import CIFARVGG
@@ -72,8 +73,10 @@ def find(name: str) -> Entry:
     Raises:
         LimbeckError: no model has that name.
     """
+    refuse_missing_function(name)
     if name not in CATALOGUE:
-        raise unknown("model", name, CATALOGUE, "Type `limbeck summary NAME` to see the layers of one.")
+        others = "Others are path/to/file.py:FUNCTION, torchvision/NAME and timm/NAME."
+        raise unknown("model", name, CATALOGUE, f"{others} Type `limbeck summary NAME` to see the layers of one.")
     return CATALOGUE[name]
 
 

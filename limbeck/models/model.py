@@ -49,20 +49,9 @@ class Model(Network):
             find(name)
         return name
 
-    @field_validator("std")
-    @classmethod
-    def _above_zero(cls, std: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        if std is not None and min(std, default=1) <= 0:
-            raise ValueError("each number must be above 0; CIFAR-10's are 0.2470 0.2435 0.2616")
-        return std
-
     @model_validator(mode="after")
     def _can_be_built(self) -> Model:
         """What would otherwise be found out when the network's turn comes, after its teacher's training."""
-        if self.mean is not None and self.std is not None and len(self.mean) != len(self.std):
-            raise ValueError(
-                f"mean has {len(self.mean)} numbers and std has {len(self.std)}; give each one number a channel"
-            )
         if self.batch_norm and (self.weights or self.pretrained):
             raise ValueError("batch_norm = True would take away what the weights have learned; leave it away")
         if is_source(self.name):

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FORMS = "path/to/file.py:FUNCTION, FILE.pt2, FILE.pt (TorchScript), torchvision/NAME or timm/NAME"
+KINDS = ("path/to/file.py:FUNCTION", "FILE.pt2", "FILE.pt (TorchScript)", "torchvision/NAME", "timm/NAME")
+FORMS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 _LIBRARIES = ("torchvision/", "timm/")
 _PROGRAMS = (".pt2", ".pt", ".ts")
 

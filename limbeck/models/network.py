@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from torch import Tensor
 
+from limbeck.errors import LimbeckError
 from limbeck.models import libraries, programs, state
 from limbeck.models.libraries import Made
 from limbeck.models.names import code_of, is_library, is_program, is_source, short
@@ -23,6 +24,8 @@ class Network(Spec):
     """Which network, with which weights, and how it is shown pictures."""
 
     later: ClassVar[tuple[str, ...]] = ("weights", "pretrained", "size")
+
+    both_or_none: ClassVar[bool] = False  # of mean and std
 
     name: str = Field(description="Which network.")
     weights: Path | None = Field(
@@ -41,6 +44,20 @@ class Network(Spec):
     )
     mean: tuple[float, ...] | None = Field(None, description="A channel's mean in [0, 1].")
     std: tuple[float, ...] | None = Field(None, description="A channel's deviation.")
+
+    @field_validator("std")
+    @classmethod
+    def _goes_with_the_mean(cls, std: tuple[float, ...] | None, info: ValidationInfo) -> tuple[float, ...] | None:
+        mean, faults = info.data.get("mean"), []
+        if std is not None and min(std, default=1) <= 0:
+            faults.append("each number must be above 0; CIFAR-10's are 0.2470 0.2435 0.2616")
+        if "mean" in info.data and cls.both_or_none and (mean is None) != (std is None):
+            faults.append("mean and std belong together; give both, each one number a channel (3 of colours), or none")
+        if mean is not None and std is not None and len(mean) != len(std):
+            faults.append(f"mean has {len(mean)} numbers and std has {len(std)}; give each one number a channel")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return std
 
     @model_validator(mode="after")
     def _weights_from_one_place(self) -> Self:
@@ -95,7 +112,16 @@ class Network(Spec):
             tensors, mean, std, source = read.tensors, read.mean or mean, read.std or std, str(self.weights)
         classes = made.classes
         if tensors is not None:
-            classes = state.load(made.network, tensors, source, self.name, num_classes, head=not own_head)
+            try:
+                classes = state.load(made.network, tensors, source, self.name, num_classes, head=not own_head)
+            except LimbeckError as error:
+                if self.size is None or not made.size:
+                    raise
+                size = "--student.size or --teacher.size; of evaluate, --size"
+                raise LimbeckError(
+                    f"{error} The network was made for pictures of {self.size} pixels, as size says. If the weights "
+                    f"are of others, leave size ({size}) away, or type theirs: pictures are then resized to it."
+                ) from error
         fresh = not (self.pretrained or self.weights or code_of(self.name))
         if statistics is not None and (fresh or (mean is None and not is_source(self.name))):
             mean, std = tuple(statistics[0]), tuple(statistics[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 from limbeck import own
 from limbeck.errors import LimbeckError, unknown
 from limbeck.models.names import FORMS
+
+_SHOWN = 4  # functions of a file, in a message
 
 
 class Program(nn.Module):
@@ -47,6 +50,30 @@ def refuse_to_look_into(network: nn.Module) -> None:
             f"{program.name} is a program that nobody can look into, and this objective needs features. Choose one on "
             "logits (--objective kd), or give the network itself, as path/to/file.py:FUNCTION."
         )
+
+
+def refuse_missing_function(name: str) -> None:
+    """Refuses a Python file without the function in it that returns a network.
+
+    Raises:
+        LimbeckError: the name is such a file's.
+    """
+    path = Path(name)
+    if path.suffix == ".py" and not path.is_file():
+        raise LimbeckError(f"file {name} does not exist. Give {FORMS}.")
+    if path.suffix == ".py":
+        raise LimbeckError(f"{name} is a file. Give the function of it that returns the network: {with_function(path)}")
+
+
+def with_function(path: Path) -> str:
+    """How functions of a file are typed; it is not run to find out which there are."""
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        body = []
+    names = [each.name for each in body if isinstance(each, ast.FunctionDef) and not each.name.startswith("_")]
+    few = [f"{path}:{name}" for name in names[:_SHOWN]] + ["..."] * (len(names) > _SHOWN)
+    return ", ".join(few) or f"{path}:FUNCTION"
 
 
 def refuse_absent(path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field, model_validator
@@ -15,12 +15,15 @@ from limbeck.models.model import Model
 from limbeck.models.names import FORMS, is_library, is_source
 from limbeck.models.network import Network
 from limbeck.models.normalised import Normalised
+from limbeck.models.programs import refuse_missing_function
 
 __all__ = ["FORMS", "Source", "is_source", "refuse_what_does_not_answer"]
 
 
 class Source(Network):
     """Someone else's network, trained already: where it comes from, and how it is shown pictures."""
+
+    both_or_none: ClassVar[bool] = True
 
     name: str = Field(description=f"One of {FORMS}; its code is run.")
     mean: tuple[float, ...] | None = Field(
@@ -30,10 +33,9 @@ class Source(Network):
 
     @model_validator(mode="after")
     def _can_be(self) -> Source:
+        refuse_missing_function(self.name)
         if not is_source(self.name):
             raise ValueError(f"this names no network; give {FORMS}")
-        if (self.mean is None) != (self.std is None):
-            raise ValueError("mean and std belong together; give both, or none")
         return self
 
     def build(self, num_classes: int) -> Normalised:

@@ -100,7 +100,14 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         return files.read_tensors(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+    except pickle.UnpicklingError as error:
+        whole = any(f"Unsupported {what}" in str(error) for what in ("global", "class"))
+        what = "holds a whole network, or more than tensors" if whole else "is damaged, or no such file"
+        raise LimbeckError(
+            f"weights file {path} {what}, and is not read: that could run code. Where the network is, type in Python "
+            "torch.save(network.state_dict(), 'weights.pth'), and give that file."
+        ) from error
+    except (RuntimeError, EOFError, ValueError, OSError) as error:
         raise LimbeckError(
             f"weights file {path} cannot be read as a state dictionary ({own.said(error)}). Write one with "
             "torch.save(network.state_dict(), FILE), or as safetensors."

@@ -19,6 +19,7 @@ from limbeck.recipes import Teachers, Weights
 from limbeck.spec import Family, Spec, SpecError
 
 HELP = ("-h", "--help")
+_ALIKE = 0.65  # short names of options have many letters in common
 
 
 class Option(NamedTuple):
@@ -115,7 +116,7 @@ def read(specs: Sequence[Spec], words: Sequence[str], chosen: Mapping[str, str] 
             continue
         if option is None:
             raise _no_such_option(name, known, chosen or {})
-        if not values and not option.flag and not option.many:
+        if not values and not option.flag and not (option.many and option.now):  # else there is nothing to take away
             raise LimbeckError(f"{name} needs a value. {_explained(option)}")
         value: Any = tuple(values) if option.many else values[0] if values else on
         if values in (["none"], ["None"]) and type(None) in option.alternatives():
@@ -162,17 +163,30 @@ def _in_options(error: LimbeckError, spec: Spec, typed: Typed, above: str) -> Li
     """An error of a description, worded for whoever typed options."""
     own = {option.path: option for option in options(spec, above)}
     direct = [path for path in _below(typed.words, above) if "." not in path.removeprefix(above)]
-    together = ", ".join(typed.words[path] for path in direct or _below(typed.words, above))
+    blamed = direct or _below(typed.words, above)
     if not isinstance(error, SpecError):
-        return LimbeckError(f"{together}: {error}")
+        return LimbeckError(f"{_meant(str(error), blamed, typed, above)}: {error}")
     lines = []
     for fault in error.faults:
         path, said = f"{above}{fault.field}", fault.said.replace("should", "must", 1)
+        said += "" if said.endswith("?") else "."
         if path in typed.words and path in own:
-            lines.append(f"{typed.words[path]}: {said}. {_explained(own[path])}")
+            lines.append(f"{typed.words[path]}: {said} {_explained(own[path])}")
         else:
-            lines.append(f"{together}: {said}.")
+            lines.append(f"{_meant(said, blamed, typed, above)}: {said}")
     return LimbeckError("\n".join(lines))
+
+
+def _meant(said: str, blamed: Sequence[str], typed: Typed, above: str) -> str:
+    """The words that a message is about: those of the options, or else of the values, that it names; or else all."""
+    words = {path: typed.words[path] for path in blamed}
+    named = [word for path, word in words.items() if _names(said, path.removeprefix(above))]
+    named = named or [word for word in words.values() if _names(said, word.partition(" ")[2])]
+    return ", ".join(named or words.values())
+
+
+def _names(said: str, what: str) -> bool:
+    return bool(what) and re.search(rf"(?<![\w.]){re.escape(what)}(?!\w)", said) is not None
 
 
 def _explained(option: Option) -> str:
@@ -252,7 +266,12 @@ def _no_such_option(name: str, known: Mapping[str, Option], chosen: Mapping[str,
         break
     last = plain.rpartition(".")[2].removeprefix("--")
     same = [typed for typed in known if typed.rpartition(".")[2].removeprefix("--") == last]
-    near = same[:3] or [word for word in [nearest(plain, known)] if word]
+    ends = {typed.rpartition(".")[2].removeprefix("--"): typed for typed in known}
+    like = (
+        nearest(plain[2:], [typed[2:] for typed in known], _ALIKE)
+        or ends.get(nearest(last, ends, _ALIKE) or "", "--")[2:]
+    )
+    near = same[:3] or ([f"--{like}"] if like else [])
     hint = f"Did you mean {' or '.join(near)}?" if near else "Type --help to see them all."
     meaning = known[near[0]].meaning if len(near) == 1 else ""
     return LimbeckError(f"{name}: there is no such option. {hint} {meaning}".rstrip())

@@ -10,7 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from limbeck.errors import LimbeckError, unknown
+from limbeck.errors import LimbeckError, concerning, unknown
+from limbeck.models.names import KINDS
+from limbeck.models.programs import refuse_missing_function
 from limbeck.models.sources import Source, is_source
 from limbeck.objectives import CrossEntropy, Sum
 from limbeck.recipes import Teachers, Weights
@@ -18,7 +20,7 @@ from limbeck.spec import Family, Spec
 
 Candidates = dict[str, type[Spec] | None]
 FILE = "FILE.safetensors"
-NETWORK = "timm/NAME"  # or any other form of a network's name
+NETWORK = "timm/NAME"  # stands for every form of a network's name
 
 
 class Typed(NamedTuple):
@@ -117,7 +119,9 @@ def _stands_alone(kind: type[Spec]) -> bool:
 
 def names(known: Candidates) -> list[str]:
     """What may be typed for each candidate, in alphabetical order but for none, which is last."""
-    typed = [FILE if kind is Weights else name for name, kind in known.items()]
+    typed: list[str] = []
+    for name, kind in known.items():
+        typed += [FILE] if kind is Weights else KINDS if kind is Source else [name]
     return sorted(typed, key=lambda name: (name == "none", name))
 
 
@@ -153,6 +157,9 @@ def _named(option: str, name: str, known: Candidates, now: Any) -> Spec | None:
             raise LimbeckError(f"{option} {name}: a name is missing beside a +. Type, for example, {option} kd+rkd")
         terms = [_named(option, term, known, None) for term in name.split("+")]
         return Sum(terms=terms, weights=[1] * len(terms))
+    if Source in known.values():
+        with concerning(f"{option} {name}"):
+            refuse_missing_function(name)
     if name not in names(known):
         what = option.rpartition(".")[2].removeprefix("--")
         raise LimbeckError(f"{option} {name}: {unknown(what, name, names(known))}")

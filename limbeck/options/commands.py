@@ -12,18 +12,17 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, field_validator
 
 from limbeck import files, recipes
-from limbeck.errors import LimbeckError, nearest
+from limbeck.errors import LimbeckError
 from limbeck.models.sources import FORMS, Source, is_source
 from limbeck.options.arguments import HELP, change, read, strays
 from limbeck.options.choices import choose
 from limbeck.options.manual import manual
+from limbeck.options.targets import A_FILE, JUDGED, Code, refuse_others
 from limbeck.recipes import Recipe, Teachers, Training, Weights
 from limbeck.spec import Spec, SpecError
 from limbeck.trackers import TRACKERS, refuse_unknown
 from limbeck.training import Device
 
-_A_FILE = "FOLDER/weights.safetensors"
-_NAMES = f"Names are {FORMS}."
 _PAGE = b'<meta name="limbeck" content="compare">'
 _OF_A_NAME = ("weights", "pretrained", "size", "mean", "std")
 T = TypeVar("T", bound=Spec)
@@ -87,7 +86,7 @@ class EvaluateOptions(Spec):
         None, description="For a network's name: a channel's mean in [0, 1]; none: pictures as they are; timm: its own."
     )
     std: tuple[float, ...] | None = Field(None, description="For a network's name: a channel's deviation.")
-    code: tuple[Path, ...] = Field(
+    code: Code = Field(
         (), description="Files of your own that networks of limbeck's files are made by, and that may be run for it."
     )
     quiet: bool = Field(False, description="Show nothing but the result.")
@@ -173,11 +172,11 @@ def parse_evaluate(words: Sequence[str], head: str) -> tuple[Path | Source, Eval
     (options,), paths = parsed([EvaluateOptions()], words, head)
     if len(paths) != 1:
         what = f"which one of {', '.join(paths)}" if paths else "which run's folder, or which weights file"
-        raise LimbeckError(f"{what}? Type it first: limbeck evaluate runs/RUN, or limbeck evaluate {_A_FILE}")
+        raise LimbeckError(f"{what}? Type it first: limbeck evaluate runs/RUN, or limbeck evaluate {A_FILE}")
     if options.json_ is not None:
         refuse_unwritable(options.json_)
     if options.teacher is not None and not is_source(options.teacher):
-        refuse_what_is_not_trained(Path(options.teacher))
+        refuse_others(options.teacher, JUDGED)
     if is_source(paths[0]) and not Path(paths[0]).is_dir():
         try:
             return Source(name=paths[0], **{name: getattr(options, name) for name in _OF_A_NAME}), options
@@ -185,8 +184,10 @@ def parse_evaluate(words: Sequence[str], head: str) -> tuple[Path | Source, Eval
             raise LimbeckError("\n".join(f"{paths[0]}: {fault.said}." for fault in error.faults)) from error
     for name in _OF_A_NAME:
         if getattr(options, name) not in (None, False):
-            raise LimbeckError(f"--{name} is for a network's name, and {paths[0]} is none: it brings its own. {_NAMES}")
-    refuse_what_is_not_trained(Path(paths[0]))
+            raise LimbeckError(
+                f"--{name} is for a network's name, and {paths[0]} is none: it brings its own. Names are {FORMS}."
+            )
+    refuse_others(paths[0], JUDGED)
     return Path(paths[0]), options
 
 
@@ -275,23 +276,3 @@ def _run_folder(name: str) -> Path | None:
             "name of a recipe; `limbeck recipes` lists them."
         )
     return path
-
-
-def refuse_what_is_not_trained(path: Path) -> None:
-    """Refuses what is no run's folder and no weights file, with what is meant instead."""
-    if not path.exists():
-        runs = {found.parent.name: found.parent for found in sorted(Path("runs").glob("*/recipe.json"))}
-        near = nearest(path.name, runs) or next(iter(runs), None)
-        then = f"There is {runs[near]}." if near else "`limbeck run` makes a run, in the folder runs."
-        raise LimbeckError(f"{path} does not exist. Give the folder of a run, or a weights file ({_A_FILE}). {then}")
-    if path.suffix == ".py" or path.name == "recipe.json":
-        function = f" Of a file with a network of your own, give {path}:FUNCTION." if path.suffix == ".py" else ""
-        raise LimbeckError(
-            f"{path} is a recipe, not something trained. Type `limbeck run {path}` to train it, then "
-            f"`limbeck evaluate` with the run's folder.{function}"
-        )
-    if path.is_file() and path.suffix != ".safetensors":
-        raise LimbeckError(
-            f"{path} is no weights file: those end in .safetensors. Give one, the folder of a run, or a network's "
-            f"name. {_NAMES}"
-        )

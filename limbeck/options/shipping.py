@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from limbeck.errors import LimbeckError
-from limbeck.options.commands import parsed, refuse_what_is_not_trained
+from limbeck.options.commands import parsed
+from limbeck.options.targets import ASKED, TRAINED, Code, refuse_others
 from limbeck.spec import Spec
 
 
@@ -21,9 +22,7 @@ class ExportOptions(Spec):
         None, description="Which network of a run; none: the distilled student, or else the one that there is."
     )
     seed: int | None = Field(None, description="Of which seed; none: the first.")
-    code: tuple[Path, ...] = Field(
-        (), description="Files of your own that the network is made by, and that may be run for it."
-    )
+    code: Code = Field((), description="Files of your own that the network is made by, and that may be run for it.")
     quiet: bool = Field(False, description="Show nothing but the result.")
 
 
@@ -33,7 +32,7 @@ def parse_export(words: Sequence[str], head: str) -> tuple[Path, ExportOptions]:
     if len(paths) != 1:
         what = f"which one of {', '.join(paths)}" if paths else "which run's folder, or which weights file"
         raise LimbeckError(f"{what}? Type it first: limbeck export runs/RUN")
-    refuse_what_is_not_trained(Path(paths[0]))
+    refuse_others(paths[0], TRAINED)
     return Path(paths[0]), options
 
 
@@ -45,7 +44,7 @@ class PredictOptions(Spec):
     )
     top: int = Field(3, ge=1, description="Classes a picture, in the table.")
     size: int | None = Field(None, ge=4, le=4096, description="Side that pictures are brought to; none: the network's.")
-    code: tuple[Path, ...] = Field(
+    code: Code = Field(
         (), description="Files of your own that the network is made by, and that may be run for it; typed last."
     )
 
@@ -58,5 +57,5 @@ def parse_predict(words: Sequence[str], head: str) -> tuple[Path, list[str], Pre
         raise LimbeckError(f"{missing}? Type limbeck predict runs/RUN picture.png, or a folder of pictures, or -")
     path = Path(given[0])
     if path.suffix != ".onnx" or not path.is_file():
-        refuse_what_is_not_trained(path)
+        refuse_others(given[0], ASKED)
     return path, given[1:], options

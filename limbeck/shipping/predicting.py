@@ -56,13 +56,15 @@ def classifier(what: Path, side: int | None = None, code: Sequence[Path] = ()) -
     else the student that `limbeck export` would take.
 
     Args:
-        what: a run's folder, or a file.
+        what: a run's folder, what `limbeck export` made of one, or a file.
         side: pixels that pictures are brought to; by default those that it was trained on.
         code: files of the user's own that the network is made by, and that may be run for it.
 
     Raises:
         LimbeckError: there is no such network, or its file does not say the pictures' size.
     """
+    if not (what / "recipe.json").is_file() and (what / "student.onnx").is_file():
+        what = what / "student.onnx"
     if what.is_dir():
         _, _, weights = chosen_of_run(what)
         onnx, told = what / "export" / "student.onnx", what / "export" / "export.json"

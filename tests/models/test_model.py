@@ -99,7 +99,7 @@ def test_its_title(width: float, title: str) -> None:
         (
             Model,
             {"name": "nin_cifar", "mean": (0.5,), "std": (0.2, 0.2)},
-            r"^Model is not possible: mean has 1 numbers and std has 2; give each one number a channel\.$",
+            r"^Model\.std = .* is not possible: mean has 1 numbers and std has 2; give each one number a channel\.$",
         ),
         (Model, {"name": "nin_cifar", "widht": 1}, r"^Model\.widht: there is no such field\. Did you mean 'width'\?"),
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,6 +209,31 @@ class TestWeights:
         said = refusal(lambda: Source(name="timm/test_vit", pretrained=True).build(4))
         assert said.startswith("the pretrained weights of timm/test_vit cannot be had: OSError: no network. They are")
         assert said.endswith("`weights` in place of `pretrained` (--student.weights FILE, --teacher.weights FILE).")
+
+    def test_of_a_librarys_retries_the_first_line_is_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        timm, said = pytest.importorskip("timm"), io.StringIO()
+        logger, handler = logging.getLogger("huggingface_hub"), logging.StreamHandler(said)
+        logger.addHandler(handler)
+
+        def tries(*_: Any, **__: Any) -> None:
+            for number in range(3):
+                logger.warning("attempt %d failed", number)
+            raise OSError("no network")
+
+        monkeypatch.setattr(timm, "create_model", tries)
+        refusal(lambda: Source(name="timm/test_vit", pretrained=True).build(4))
+        logger.removeHandler(handler)
+        assert said.getvalue() == "attempt 0 failed\n"
+        assert not handler.filters
+
+    def test_weights_of_another_size_than_was_typed(self) -> None:
+        pytest.importorskip("timm")
+        torch.save(plain(Model(name="timm/test_vit").build(4, STATISTICS)).state_dict(), "vit.pth")
+        said = refusal(lambda: Model(name="timm/test_vit", weights=Path("vit.pth"), size=64).build(4, STATISTICS))
+        assert (
+            "made for pictures of 64 pixels, as size says. If the weights are of others, leave size (--student" in said
+        )
+        assert Model(name="timm/test_vit", weights=Path("vit.pth")).build(4, STATISTICS).size == 160
 
     def test_what_timm_fetched(self, monkeypatch: pytest.MonkeyPatch) -> None:
         timm = pytest.importorskip("timm")

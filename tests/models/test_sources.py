@@ -150,7 +150,12 @@ def test_weights_that_are_none_or_of_another_network(file: Path, small: nn.Modul
     assert "it has, which the network has not, tail.bias (1 of 2)." in said("more.pth")
     assert said("other.pth").endswith("with 10 classes: head.weight is (1000, 3) there, and (10, 3) in the network.")
     assert said("list.pth") == "weights file list.pth holds no state dictionary, but list."
-    assert said("code.pth").startswith("weights file code.pth cannot be read as a state dictionary (UnpicklingError: ")
+    whole = "weights file code.pth holds a whole network, or more than tensors, and is not read: that could run code."
+    assert said("code.pth").startswith(
+        f"{whole} Where the network is, type in Python torch.save(network.state_dict(), "
+    )
+    Path("bad.pth").write_bytes(b"no weights")
+    assert said("bad.pth").startswith("weights file bad.pth is damaged, or no such file, and is not read: that could ")
     assert said("gone.pth") == "weights file gone.pth does not exist. Check the path."
 
 

@@ -98,6 +98,19 @@ class TestRefusals:
             ("--student.name nin", "--student.name nin: unknown model 'nin'. Did you mean 'nin_cifar'?"),
             ("--data.name cifar --train.epochs 3", "--data.name cifar: unknown data set 'cifar'. Did you mean "),
             ("--protocol.seeds 0 0", "--protocol.seeds 0 0: seeds must differ"),
+            (
+                "--train.epochs 3 --data.name digits --student.name net.pt2",
+                "--student.name net.pt2: student.name = 'net.pt2' is a program, which cannot be trained",
+            ),
+            (
+                "--teacher net.py:big --teacher.mean .5",
+                "--teacher.mean .5: mean and std belong together; give both, each ",
+            ),
+            (
+                "--teacher net.py:big --teacher.std 0 0 0",
+                "--teacher.std 0 0 0: each number must be above 0; CIFAR-10's are 0.2470 0.2435 0.2616; mean and std b",
+            ),
+            ("--tracker --quiet", "--tracker needs a value. "),
             ("--alone kd", "--alone kd: alone = 'kd' needs a teacher"),
             (
                 "--objective.weight 0 --train.epochs 3 --objective.labels 0",
@@ -135,6 +148,7 @@ class TestRefusals:
             ),
             ("--epochs 3", "--epochs: there is no such option. Did you mean --teacher.train.epochs or --train.epochs?"),
             ("--fres", "--fres: there is no such option. Did you mean --fresh? Start over"),
+            ("--form onnx", "--form: there is no such option. Type --help"),
             ("--no-epochs", "--no-epochs: there is no such option."),
             ("--train.no-epochs", "--train.no-epochs: there is no such option. Did you mean --train.epochs?"),
             ("-x", "-x: there is no such option. Type --help to see them all."),

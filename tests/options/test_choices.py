@@ -121,7 +121,8 @@ def test_a_teacher_that_is_not_trained_has_no_options(run_folder: Path, teacher:
     because = f"there is no such option, because --teacher is {teacher}."
     assert refusal(*option.split(), *choices) == (f"{option.split()[0]}: {because} Leave `--teacher {teacher}` away.")
     assert refusal(*option.split(), recipe=parsed(*choices)) == (
-        f"{option.split()[0]}: {because} Known for --teacher: FILE.safetensors, timm/NAME, none."
+        f"{option.split()[0]}: {because} Known for --teacher: FILE.pt (TorchScript), FILE.pt2, FILE.safetensors, "
+        "path/to/file.py:FUNCTION, timm/NAME, torchvision/NAME, none."
     )
 
 
@@ -147,7 +148,8 @@ def test_a_teacher_that_is_not_trained_has_no_options(run_folder: Path, teacher:
         ),
         (
             "--teacher alexnet",
-            "--teacher alexnet: unknown teacher 'alexnet'. Known: FILE.safetensors, none, timm/NAME.",
+            "--teacher alexnet: unknown teacher 'alexnet'. Known: FILE.pt (TorchScript), FILE.pt2, FILE.safetensors, "
+            "none, path/to/file.py:FUNCTION, timm/NAME, torchvision/NAME.",
         ),
         (
             "--logits cached",

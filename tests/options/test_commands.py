@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from plain import PLAIN
 
+from limbeck import models
 from limbeck.errors import LimbeckError
 from limbeck.models.sources import Source
 from limbeck.objectives import CrossEntropy
-from limbeck.options import EvaluateOptions, RunOptions, describe, parse_evaluate, parse_run, sketch
+from limbeck.options import (
+    EvaluateOptions,
+    RunOptions,
+    describe,
+    parse_evaluate,
+    parse_export,
+    parse_predict,
+    parse_run,
+    sketch,
+)
 from limbeck.recipes import Weights
 
 
@@ -69,6 +80,41 @@ class TestTheRecipesName:
         assert "teacher" not in sketch(PLAIN.with_(teacher=None, objective=CrossEntropy()))
 
 
+@pytest.mark.parametrize(
+    ("asks", "words"),
+    [
+        (parse_run, "--student.name net.py"),
+        (parse_run, "--teacher net.py"),
+        (parse_evaluate, "net.py"),
+        (lambda words, _: models.tables(words), "net.py"),
+    ],
+)
+def test_a_file_whose_function_was_forgotten(
+    asks: Callable[[list[str], str], object], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text("raise SystemExit\ndef _hidden(): ...\ndef small(): ...\ndef big(): ...\n")
+    with pytest.raises(LimbeckError, match=r" net\.py:small, net\.py:big$"):
+        asks(words.split(), "")
+
+
+@pytest.mark.parametrize("asks", [parse_predict, parse_export, parse_evaluate])
+def test_what_a_command_offers_is_what_it_takes(asks: Callable[[list[str], str], object], run_folder: Path) -> None:
+    def said(*words: str) -> str:
+        with pytest.raises(LimbeckError) as caught:
+            asks([words[0], *(["a.png"] if asks is parse_predict else []), *words[1:]], "")
+        return str(caught.value)
+
+    offered = said("nosuch.onnx")
+    assert ("student.onnx of `limbeck export`" in offered) == (asks is parse_predict)
+    assert ("timm/NAME" in offered) == (asks is parse_evaluate)
+    if asks is not parse_evaluate:
+        others = said("net.pt2"), said("timm/test_resnet"), said("net.py:small")
+        assert all("what its classes are called, nor what it was trained on. Give the folder" in one for one in others)
+    assert said("runs/x", "--code", "nett.py").startswith("--code nett.py: file nett.py does not exist. Files of your")
+    assert said("runs/x", "--code", "--quiet" if asks is not parse_predict else "--top").startswith("--code needs a v")
+
+
 class TestWhatIsEvaluated:
     @pytest.fixture
     def weights(self, run_folder: Path) -> str:
@@ -93,9 +139,10 @@ class TestWhatIsEvaluated:
     def test_what_does_not_exist(self, run_folder: Path) -> None:
         run_folder.with_name("digits-1a2b3c4d").mkdir()
         (run_folder.with_name("digits-1a2b3c4d") / "recipe.json").touch()
-        said = "does not exist. Give the folder of a run, or a weights file (FOLDER/weights.safetensors). There is"
-        assert self.refusal("digits-1a2b") == f"digits-1a2b {said} runs/digits-1a2b3c4d."
-        assert self.refusal("nowhere") == f"nowhere {said} runs/digits-1a2b3c4d."
+        said = "does not exist. Give the folder of a run, a weights file (FOLDER/weights.safetensors), or a network's n"
+        assert self.refusal("digits-1a2b").startswith(f"digits-1a2b {said}")
+        for name in ("digits-1a2b", "nowhere"):
+            assert self.refusal(name).endswith("timm/NAME). There is runs/digits-1a2b3c4d.")
         shutil.rmtree("runs")
         assert self.refusal("nowhere").endswith("`limbeck run` makes a run, in the folder runs.")
 
@@ -105,10 +152,10 @@ class TestWhatIsEvaluated:
         assert self.refusal("runs/x/recipe.json").startswith("runs/x/recipe.json is a recipe, not something trained.")
         said = self.refusal("own.py")
         assert said.startswith("own.py is a recipe, not something trained. Type `limbeck run own.py`")
-        assert said.endswith("Of a file with a network of your own, give own.py:FUNCTION.")
+        assert said.endswith("Of a file with a network of your own, give own.py:FUNCTION")
         said = self.refusal("model.pth")
-        assert said.startswith("model.pth is no weights file: those end in .safetensors. Give one, the folder of a run")
-        assert said.endswith("(TorchScript), torchvision/NAME or timm/NAME.")
+        assert said.startswith("model.pth is no weights file: those end in .safetensors. Give the folder of a run, ")
+        assert said.endswith("(TorchScript), torchvision/NAME or timm/NAME).")
 
     def test_a_network_by_its_name(self, weights: str) -> None:
         words = ["own.py:network", "--weights", "state.pt", "--mean", ".5", ".5", ".5", "--std", "1", "1", "1"]
@@ -117,7 +164,8 @@ class TestWhatIsEvaluated:
         assert asked.teacher == weights
         assert (
             self.refusal("timm/resnet18", "--mean", "0", "0", "0")
-            == "timm/resnet18: mean and std belong together; give both, or none."
+            == "timm/resnet18: mean and std belong together; give both, each one number a channel (3 of colours), or "
+            "none."
         )
         assert (
             self.refusal("model.pt2", "--weights", "x.pt")

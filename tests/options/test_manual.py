@@ -50,7 +50,8 @@ def test_what_is_chosen_by_name_has_its_names_meaning_and_present_one(capsys: Ca
         "(now: none)",
         "--teacher NAME Who labels the views; none: nobody. What is trained already is a file that limbeck wrote, or "
         "path/to/file.py:FUNCTION, FILE.pt2, FILE.pt (TorchScript), torchvision/NAME or timm/NAME, whose code is run. "
-        "Several, joined by +, answer together. One of: FILE.safetensors, timm/NAME, none. "
+        "Several, joined by +, answer together. One of: FILE.pt (TorchScript), FILE.pt2, FILE.safetensors, "
+        "path/to/file.py:FUNCTION, timm/NAME, torchvision/NAME, none. "
         "(now: trained as this recipe says)",
         "--logits NAME stored: the teacher's answers are kept",
         "--alone NAME What the student alone is trained for;",

@@ -169,5 +169,6 @@ def test_an_exported_student_answers_as_its_weights_do(
         assert one.name == other.name
         assert np.allclose(one.probabilities, other.probabilities, atol=1e-4)
     assert predicting.classifier(folder / "student.onnx").fit == "pad"
+    assert predicting.classifier(folder).path == folder / "student.onnx"
     with pytest.raises(LimbeckError, match="takes pictures of 32 pixels, not of 64"):
         predicting.classifier(folder / "student.onnx", 64)
