@@ -12,7 +12,7 @@ from limbeck.data import Dataset
 from limbeck.data.mixing import mix
 from limbeck.data.views import make_views
 from limbeck.distillation import introduced
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, concerning
 from limbeck.judging import trained
 from limbeck.models import state
 from limbeck.models.ensemble import Ensemble
@@ -36,13 +36,24 @@ def refuse_absent_networks(recipe: Recipe) -> None:
         LimbeckError: one of them is not there.
     """
     for student in recipe.students().values():
-        for _, how in student.chain():
-            if isinstance(how, Training):
-                how.student.refuse_absent()
-            elif isinstance(how, Source):
-                how.refuse_absent()
-            else:
-                state.refuse_absent(how.path)
+        for above, how in student.chain():
+            with concerning(_typed(how, above)):
+                if isinstance(how, Training):
+                    how.student.refuse_absent()
+                elif isinstance(how, Source):
+                    how.refuse_absent()
+                else:
+                    state.refuse_absent(how.path)
+                    for file in how.code:
+                        own.refuse_absent(file)
+
+
+def _typed(how: Training | Weights | Source, above: str) -> str:
+    """How the network is typed that one training is of, or that is trained already."""
+    above, of_several, _ = above.partition("members.")  # which are typed together
+    name = how.student.name if isinstance(how, Training) else how.path if isinstance(how, Weights) else how.name
+    field = "student.name" if isinstance(how, Training) and not of_several else ""
+    return f"--{above}{field}".rstrip(".") + f" {name}"
 
 
 def rehearse(experiment: Experiment) -> None:
@@ -59,7 +70,7 @@ def rehearse(experiment: Experiment) -> None:
             if not isinstance(how, Training):
                 continue
             if is_source(how.student.name) or how.student.weights:
-                _try(experiment, how)
+                _try(experiment, how, above)
             if how.teacher or own.classes(how):
                 _rehearse(experiment, how, above)
 
@@ -102,11 +113,12 @@ def _refuse_large_batches(recipe: Recipe, pictures: int) -> None:
             refuse_small_batches(training.train, above)
 
 
-def _try(experiment: Experiment, how: Training) -> None:
+def _try(experiment: Experiment, how: Training, above: str) -> None:
     """Asks a student that limbeck did not make about a few pictures."""
     engine, title = experiment.engine, how.student.title()
     memory = enough_memory(f"a student's first pictures ({title})", how.train, how.objective)
-    with own.blamed(how), memory, torch.random.fork_rng(devices=engine.generators()):
+    fork = torch.random.fork_rng(devices=engine.generators())
+    with concerning(_typed(how, above)), own.blamed(how), memory, fork:
         trained.refuse_other_answers(title, experiment.fresh(how.student).eval(), experiment.pictures, engine)
 
 
@@ -121,7 +133,7 @@ def _rehearse(experiment: Experiment, how: Training, above: str) -> None:
             views, mixture = mix(how.views.mix, views, view_seed, step=0)
         images = engine.pictures(views)
         how.train.optimizer.build([nn.Parameter(torch.zeros(1))])
-        known = _known(experiment, how)
+        known = _known(experiment, how, above)
         refuse_parts(how.train, how.objective, known, above)
         networks = [network for network in (known.student_network, known.teacher_network) if network is not None]
         labels, now = pictures.labels[index], torch.zeros((), device=engine.device)
@@ -136,9 +148,9 @@ def _rehearse(experiment: Experiment, how: Training, above: str) -> None:
     objectives.rehearse(how.objective, known, said[0], said[1] if len(said) > 1 else None, batch, engine.place)
 
 
-def _known(experiment: Experiment, how: Training) -> Known:
+def _known(experiment: Experiment, how: Training, above: str) -> Known:
     """What an objective is told, of networks that are not trained yet."""
-    teacher = stand_in(experiment, how.teacher) if how.teacher else None
+    teacher = stand_in(experiment, how.teacher, f"{above}teacher.") if how.teacher else None
 
     def another() -> nn.Module:
         return experiment.fresh(how.student)
@@ -146,12 +158,14 @@ def _known(experiment: Experiment, how: Training) -> Known:
     return introduced(another(), teacher, how.objective, experiment.pictures, how.train, experiment.engine, another)
 
 
-def stand_in(experiment: Experiment, how: Teacher) -> nn.Module:
-    """A network such as this teacher will be, in eval mode."""
-    if isinstance(how, Weights):
-        return experiment.engine.place(experiment.loaded(how.path))
-    if isinstance(how, Source):
-        return experiment.given(how)
+def stand_in(experiment: Experiment, how: Teacher, above: str) -> nn.Module:
+    """A network such as this teacher will be, in eval mode; ``above`` stands before its fields' names."""
     if isinstance(how, Teachers):
-        return Ensemble([stand_in(experiment, member) for member in how.members]).eval()
-    return _known(experiment, how).student_network.eval()
+        members = [stand_in(experiment, member, f"{above}members.{n}.") for n, member in enumerate(how.members)]
+        return Ensemble(members).eval()
+    if isinstance(how, Training):
+        return _known(experiment, how, above).student_network.eval()
+    with concerning(_typed(how, above)):
+        if isinstance(how, Weights):
+            return experiment.engine.place(experiment.loaded(how.path))
+        return experiment.given(how)

@@ -235,8 +235,8 @@ def test_a_teacher_that_cannot_teach_is_found_before_there_is_a_folder(tiny: Rec
     save_network(Path("grey.safetensors"), grey.build(10, ([0.5], [0.5])), grey, tuple("0123456789"))
     Path("broken.safetensors").write_bytes(b"")
     for name, why in (
-        ("gone", r"^weights file gone\.safetensors does not exist"),
-        ("broken", r"^weights file broken\.safetensors is damaged"),
+        ("gone", r"^--(teacher\.)?teacher gone\.safetensors: weights file gone\.safetensors does not exist"),
+        ("broken", r"^--(teacher\.)?teacher broken\.safetensors: weights file broken\.safetensors is damaged"),
         ("grey", r"have 3 channels, the normalisation has 1"),
     ):
         recipe = tiny.with_(teacher=Weights(path=Path(f"{name}.safetensors")))

@@ -173,16 +173,18 @@ def test_it_says_what_it_does_to_networks(
     assert note in read_json(Path("x/results.json"))["notes"]
     words[words.index("--teacher") + 1] = "timm/test_resnet"
     said = fails(*words[:-1], "y", "--teacher.weights", "w.pth")
-    assert said.startswith("error: w.pth does not fit timm/test_resnet with 10 classes: fc.weight is (1000, ")
+    assert said.startswith(
+        "error: --teacher timm/test_resnet: w.pth does not fit timm/test_resnet with 10 classes: fc.weight is (1000, "
+    )
 
 
 def test_what_cannot_be(recipe: Recipe, tiny: Recipe, fails: Fails) -> None:
     with pytest.raises(SpecError, match=r"student\.name = 'net\.pt2' is a program, which cannot be trained; it can be"):
         tiny.with_(student=Model(name="net.pt2"))
     said = fails("run", "tiny", "--teacher", "own.py:seven")
-    assert (
-        said
-        == "error: teacher own.py:seven answers with 7 classes, but few has 10. Choose another data set or network.\n"
+    assert said == (
+        "error: --teacher own.py:seven: own.py:seven answers with 7 classes, but few has 10. Choose another data set "
+        "or network.\n"
     )
     said = fails("run", "tiny", "--teacher", "net.pt2", "--objective", "fitnet")
     assert said == (
@@ -197,9 +199,14 @@ def test_what_cannot_be(recipe: Recipe, tiny: Recipe, fails: Fails) -> None:
     )
     assert "features" in said
     assert "gone.py does not exist. Did you mean own.py? Give path" in fails("run", "tiny", "--teacher", "gone.py:net")
+    said = fails("run", "tiny", "--teacher", "own.py:trained+own.py:trainee")
+    assert said.startswith("error: --teacher own.py:trainee: unknown function in own.py: 'trainee'. Did you mean 'trai")
+    Path("w.safetensors").touch()
+    said = fails("run", "tiny", "--teacher", "w.safetensors", "--teacher.code", "ow.py")
+    assert said == "error: --teacher w.safetensors: file ow.py does not exist. Did you mean own.py?\n"
     said = fails("run", "tiny", "--student.name", "torchvision/alexnet")
     assert said.startswith(
-        "error: torchvision/alexnet was asked about pictures of 32 x 32, floats (B, 3, H, W) in [0, 1]"
+        "error: --student.name torchvision/alexnet: torchvision/alexnet was asked about pictures of 32 x 32, floats"
     )
     assert "type that (--size 224; of a run, --student.size or --teacher.size)" in said
 

@@ -129,8 +129,10 @@ def read_plan(path: Path) -> Planned:
         LimbeckError: it is no run's folder, or its recipe.json is none.
     """
     if not (path / "recipe.json").is_file():
+        above = next((folder for folder in path.parents if (folder / "recipe.json").is_file()), None)
+        near = f"It lies in that of {above}. " if above else ""
         raise LimbeckError(
-            f"{path} is not the folder of a run: it has no recipe.json. Give another, or a weights file."
+            f"{path} is not the folder of a run: it has no recipe.json. {near}Give another, or a weights file."
         )
     remedy = "Type the command that started the run once more: it writes that file anew. Or give a weights file."
     recipe = files.read_json(path / "recipe.json", {"data": dict, "protocol": dict}, remedy)
@@ -214,7 +216,7 @@ def given(source: Source, pictures: Dataset, engine: Engine) -> Normalised:
         note = refuse_other_answers(source.title(), network, pictures, engine)
     except LimbeckError as error:
         train = " Or have it trained here, with --teacher.student.name and, where there are, its weights."
-        raise LimbeckError(f"teacher {error}{train if is_library(source.name) else ''}") from error
+        raise LimbeckError(f"{error}{train if is_library(source.name) else ''}") from error
     network.notes = (*network.notes, *([note] if note else []))
     return network
 

@@ -82,7 +82,7 @@ class Kept(Labelling):
         if asked.taps:
             raise LimbeckError(
                 f"logits = {self.name!r} keeps a teacher's logits, but the objective needs features "
-                f"({', '.join(asked.taps)}). Type --logits live"
+                f"({', '.join(asked.taps)}). Type --logits live, or an --objective on logits"
             )
         if why := self.unsuited(asked.views):
             raise LimbeckError(f"{why}.")

@@ -159,9 +159,10 @@ def test_the_command(finished: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_mistakes(finished: Path, fails: Callable[..., str]) -> None:
-    assert fails("evaluate", "nowhere").startswith("error: nowhere does not exist. Give the folder of a run, or a ")
+    assert fails("evaluate", "nowhere").startswith("error: nowhere does not exist. Give the folder of a run, a wei")
     Path("empty").mkdir()
     assert "empty is not the folder of a run: it has no recipe.json" in fails("evaluate", "empty")
+    assert "has no recipe.json. It lies in that of out. Give another" in fails("evaluate", "out/teacher")
     assert "unknown data set 'fw'. Did you mean 'few'?" in fails("evaluate", "out", "--data", "fw")
     saved = load_network(WEIGHTS)
     save_network(Path("nameless.safetensors"), saved.network, saved.model, saved.classes)
