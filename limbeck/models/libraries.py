@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -108,7 +110,8 @@ def _timm(name: str, num_classes: int, pretrained: bool, size: int | None, own_h
     if not (pretrained and own_head):
         options["num_classes"] = num_classes
     try:
-        network = timm.create_model(name, pretrained=pretrained, **options)
+        with _said_once("huggingface_hub"):
+            network = timm.create_model(name, pretrained=pretrained, **options)
     except Exception as error:  # the hub's client has many kinds of them
         if not pretrained:
             raise LimbeckError(f"timm/{name} cannot be made: {own.said(error)}.") from error
@@ -116,6 +119,25 @@ def _timm(name: str, num_classes: int, pretrained: bool, size: int | None, own_h
     cfg: Any = network.pretrained_cfg
     wants = max(cfg["input_size"][-2:]) if pretrained or fixed else None
     return Made(network, wants, cfg.get("mean"), cfg.get("std"), classes=cfg.get("num_classes") if pretrained else None)
+
+
+@contextlib.contextmanager
+def _said_once(library: str) -> Iterator[None]:
+    """Of what a library says of every new attempt, shows the first line, which tells why it takes long."""
+    said: list[logging.LogRecord] = []
+
+    def first(record: logging.LogRecord) -> bool:
+        said.append(record)
+        return record is said[0]
+
+    handlers = logging.getLogger(library).handlers
+    for handler in handlers:
+        handler.addFilter(first)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(first)
 
 
 def _cannot_be_had(name: str, error: Exception) -> LimbeckError:
