@@ -83,7 +83,8 @@ class Answers:
         self._note()
         stream = io.BytesIO()
         np.savez(stream, logits=table.cpu().numpy(), key=np.array(self._digest))
-        files.write_bytes(self._path(name), stream.getbuffer())
+        with stream.getbuffer() as content:
+            files.write_bytes(self._path(name), content)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npz"

@@ -23,7 +23,8 @@ def save(path: Path, identity: str, state: dict[str, Any]) -> None:
     """
     stream = io.BytesIO()
     torch.save({"identity": identity, **state}, stream)
-    files.write_bytes(path, stream.getbuffer())
+    with stream.getbuffer() as content:
+        files.write_bytes(path, content)
 
 
 def load(path: Path, identity: str) -> dict[str, Any] | None:

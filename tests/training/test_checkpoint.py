@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from limbeck import files
 from limbeck.errors import LimbeckError
+from limbeck.teachers import Answers
 from limbeck.training import checkpoint
+
+_BYTES_IO = io.BytesIO
 
 
 @pytest.fixture
@@ -32,6 +38,37 @@ def test_what_is_saved_is_read_back(tmp_path: Path, state: dict[str, Any]) -> No
     checkpoint.save(path, "student, seed 0", state)
     assert equal(checkpoint.load(path, "student, seed 0"), state)
     assert [file.name for file in path.parent.iterdir()] == ["checkpoint.pt"]
+
+
+def _a_table(folder: Path) -> None:
+    Answers(folder, {}, (2, 3)).write("epoch0001", torch.zeros(2, 3))
+
+
+def _a_checkpoint(folder: Path) -> None:
+    checkpoint.save(folder / "checkpoint.pt", "student", {"epoch": 1})
+
+
+@pytest.mark.parametrize("write", [_a_checkpoint, _a_table])
+def test_a_write_that_fails_holds_no_memory(
+    write: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else Python 3.13 complains when the stream goes before the error does, which remembers everything."""
+    streams: list[io.BytesIO] = []
+
+    def kept() -> io.BytesIO:
+        streams.append(_BYTES_IO())
+        return streams[-1]
+
+    def full(path: Path, content: bytes | memoryview) -> None:
+        if isinstance(content, memoryview):
+            raise LimbeckError("the disk is full")
+
+    monkeypatch.setattr(io, "BytesIO", kept)
+    monkeypatch.setattr(files, "write_bytes", full)
+    with pytest.raises(LimbeckError) as caught:
+        write(tmp_path)
+    streams[0].close()  # raises while somebody still looks into it
+    assert caught.value
 
 
 def test_none_is_none(tmp_path: Path) -> None:
