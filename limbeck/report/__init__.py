@@ -7,7 +7,7 @@ from limbeck.report.metrics import metrics_notes, metrics_tables
 from limbeck.report.pictures import pictures_notes, pictures_table
 from limbeck.report.robustness import corruption_tables, shift_lines
 from limbeck.report.sweep import all_failed, sweep_markdown, sweep_notes, sweep_table, trials_table
-from limbeck.report.table import data_table, remarks, result_table, verdict
+from limbeck.report.table import data_table, percent, remarks, result_table, verdict
 
 __all__ = [
     "all_failed",
@@ -21,6 +21,7 @@ __all__ = [
     "export_table",
     "metrics_notes",
     "metrics_tables",
+    "percent",
     "pictures_notes",
     "pictures_table",
     "remarks",

@@ -6,6 +6,7 @@ from typing import Any
 
 from limbeck.console import FittingTable, size
 from limbeck.report.table import quiet_table
+from limbeck.report.wording import network_of
 
 
 def export_table(results: dict[str, Any]) -> FittingTable:
@@ -14,7 +15,9 @@ def export_table(results: dict[str, Any]) -> FittingTable:
     Args:
         results: the content of an export.json.
     """
-    title = f"{results['title']} on {results['dataset']} test ({results['n']:,}), {results['device']}"
+    student = results["student"]
+    title = ", ".join(filter(None, [results["title"], network_of(student["role"], student["seed"])]))
+    title = f"{title}, on {results['dataset']} test ({results['n']:,}), {results['device']}"
     table = quiet_table(title, "file", "images/s")
     for heading in ("", "file"):
         table.add_column(heading)

@@ -135,6 +135,7 @@ def set_name(name: str) -> str:
 
 
 def percent(estimate: dict[str, Any] | None) -> str:
+    """A mean share in %, with its interval where it has one: "91.20 ± 0.34"; nothing where there is none."""
     if estimate is None:
         return ""
     spread = "" if estimate["ci95"] is None else f" ± {100 * estimate['ci95']:.2f}"

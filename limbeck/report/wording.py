@@ -51,6 +51,12 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def network_of(role: str, seed: int | None) -> str:
+    """ "the distilled student of seed 0"; nothing for a network that is of no run."""
+    names = {"distilled": "the distilled student", "alone": "the student alone", "teacher": "the teacher"}
+    return f"{names[role]}{'' if seed is None else f' of seed {seed}'}" if role in names else ""
+
+
 def said(value: Any) -> str:
     """A field's value in JSON as a person says it; of a description, its name and its fields."""
     if isinstance(value, Mapping):

@@ -13,9 +13,7 @@ pipeline_tag: image-classification
 tags:
 - knowledge-distillation
 - limbeck
-datasets:
-- {dataset}
-metrics:
+{datasets}metrics:
 - accuracy
 model-index:
 - name: {title}
@@ -24,7 +22,7 @@ model-index:
       type: image-classification
     dataset:
       name: {dataset}
-      type: {dataset}
+      type: {kind}
       split: test
     metrics:
     - type: accuracy
@@ -63,11 +61,13 @@ In PyTorch: {plain}`torch.export.load("student.pt2").module()`.
 ## Limits
 
 It answers with one of its {number} classes, whatever it is shown. It was measured on the pictures named above and on no
-others. {limits}
+others.{limits}
 """
 
 
-def model_card(exported: Mapping[str, Any], classes: Sequence[str], what: str, made: str, limits: str) -> str:
+def model_card(
+    exported: Mapping[str, Any], classes: Sequence[str], what: str, made: str, limits: str, hub: str = ""
+) -> str:
     """The text of a README.md.
 
     Args:
@@ -76,6 +76,7 @@ def model_card(exported: Mapping[str, Any], classes: Sequence[str], what: str, m
         what: a paragraph that says what it is.
         made: how it was trained, in Markdown.
         limits: what else a user has to know.
+        hub: what the hub calls the data set; empty for pictures of one's own.
     """
     first = exported["forms"][0]
     rows = [
@@ -88,6 +89,8 @@ def model_card(exported: Mapping[str, Any], classes: Sequence[str], what: str, m
     return _CARD.format(
         title=json.dumps(exported["title"]).strip('"'),
         dataset=exported["dataset"],
+        datasets=f"datasets:\n- {hub}\n" if hub else "",
+        kind=hub or "imagefolder",  # what the hub calls pictures in folders, whoever they are of
         accuracy=first["accuracy"],
         what=what,
         rows="\n".join(rows),
@@ -102,5 +105,5 @@ def model_card(exported: Mapping[str, Any], classes: Sequence[str], what: str, m
         classes=named,
         number=len(classes),
         made=made,
-        limits=limits,
+        limits=f" {limits}" if limits else "",
     )

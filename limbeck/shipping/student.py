@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from limbeck import data, files
 from limbeck.data import Reading
+from limbeck.data.pictures.hub import PREFIX
 from limbeck.data.views import Views
 from limbeck.errors import LimbeckError
-from limbeck.evaluation.assessment import Who
+from limbeck.evaluation.assessment import SCALING, Who
 from limbeck.judging import trained
 from limbeck.judging.trained import Logged, Planned
 from limbeck.models.weights import Saved, load_network
@@ -113,15 +114,51 @@ def told(student: Student) -> dict[str, str]:
             "what": f"A network for {data.title(student.test)}, with {len(student.saved.classes)} classes.",
             "made": "By limbeck; its file does not say more.",
             "limits": "",
+            "hub": _on_the_hub(student.test),
         }
     from limbeck import report
+    from limbeck.report.wording import network_of
 
     results = student.run.read_results()
-    sentence = report.verdict(results) if student.role == "distilled" else ""
+    sentences = [
+        f"This is {network_of(student.role, student.seed)}, from a limbeck run of the recipe "
+        f"`{results['recipe']['name']}`.",
+        _among(student, results),
+        report.verdict(results) if student.role == "distilled" else "",
+    ]
     recipe = (student.run.path / "recipe.json").read_text(encoding="utf-8")
     return {
-        "what": f"The {student.role} {'student' if student.role != 'teacher' else 'network'} of the limbeck run "
-        f"{results['recipe']['name']}. {sentence}".strip(),
+        "what": " ".join(filter(None, sentences)),
         "made": "`limbeck run recipe.json`, with this recipe.json:\n\n```json\n" + recipe.strip() + "\n```",
-        "limits": " ".join(f"Not measured: {absent['what']}." for absent in results["not_measured"]),
+        "limits": " ".join(f"Not measured: {what}." for what in _absent(student, results)),
+        "hub": _on_the_hub(student.test),
     }
+
+
+def _on_the_hub(name: str) -> str:
+    """What the Hugging Face hub calls a data set; nothing for pictures of one's own, of which it knows none."""
+    if name in data.CATALOGUE:
+        return name
+    return name.removeprefix(PREFIX).partition(":")[0] if name.startswith(PREFIX) else ""
+
+
+def _among(student: Student, results: Mapping[str, Any]) -> str:
+    """The accuracy over all seeds, of which the student is one; nothing where there is one alone."""
+    from limbeck import report
+
+    roles = results["summary"].get(data.title(student.test), {}).get("accuracy", {})
+    over = roles.get(student.role) if student.seed is not None else None
+    if over is None or over["n"] < 2:
+        return ""
+    figure = f"{report.percent(over)} % (mean and 95 % interval over seeds)"
+    return f"It is one of {over['n']} that differ by their seeds, whose accuracy on the test set is {figure}."
+
+
+def _absent(student: Student, results: Mapping[str, Any]) -> list[str]:
+    """What was not measured, temperature scaling of others than this student left out."""
+    scaled = any(
+        (m["role"], m["seed"]) == (student.role, student.seed) and m["metric"].endswith("_scaled")
+        for m in results["measurements"]
+    )
+    absent = dict.fromkeys(each["what"] for each in results["not_measured"])
+    return [what for what in absent if what != SCALING or not scaled]

@@ -50,7 +50,10 @@ def as_csv(predictions: Iterable[Prediction], classes: Sequence[str]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["picture", "answer", *classes])
     for each in predictions:
-        answer = "" if each.broken is not None else _likeliest(each, classes, 1)[0][0]
+        if each.broken is not None:
+            writer.writerow([each.name, "", *("" for _ in classes)])
+            continue
+        answer = _likeliest(each, classes, 1)[0][0]
         writer.writerow([each.name, answer, *(f"{share:.6g}" for share in each.probabilities)])
     return text.getvalue().rstrip("\n")
 

@@ -107,6 +107,7 @@ def test_the_card_is_in_the_hubs_format(exported: exporting.Exported) -> None:
     head = card.split("---\n")[1]
     assert "library_name: pytorch\n" in head
     assert "type: image-classification" in head
+    assert "datasets:\n- digits\nmetrics:" in head
     assert f"value: {exported.results['forms'][0]['accuracy']:.4f}" in head
     assert "| ONNX, int8 static | student-int8.onnx |" in card
 

@@ -106,6 +106,9 @@ def test_a_broken_picture_is_named_and_the_others_are_answered(
     assert "red" in said.out
     assert "1 of 2 pictures cannot be read" in said.err
     assert "cut.png" in said.err
+    assert main(["predict", str(weights), str(broken), "--format", "csv"]) == 2
+    heading, row = capsys.readouterr().out.splitlines()
+    assert row == f"{broken}{',' * heading.count(',')}"  # every row has every column
 
 
 @pytest.mark.parametrize(
