@@ -16,12 +16,11 @@ from limbeck.data import Dataset
 from limbeck.distillation import figures, prepared
 from limbeck.following import calling_others
 from limbeck.judging import concluding, trained
-from limbeck.models.composed import described, notes_of
+from limbeck.models.composed import described, notes_of, shown_to
 from limbeck.models.ensemble import Ensemble
 from limbeck.models.folding import folded
 from limbeck.models.model import Model
 from limbeck.models.names import is_source
-from limbeck.models.network import Network
 from limbeck.models.normalised import Normalised
 from limbeck.models.sources import Source
 from limbeck.models.weights import load_network, save_network
@@ -29,7 +28,7 @@ from limbeck.processes import ranks
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
 from limbeck.rehearsal import refuse_absent_networks, rehearse
 from limbeck.runs import RunFolder
-from limbeck.teachers import Assignment
+from limbeck.teachers import Assignment, Kept
 from limbeck.trackers import Tracking
 from limbeck.training import Engine, fit
 from limbeck.training.memory import Peak, enough_memory
@@ -109,7 +108,7 @@ class Experiment:
         """A new network with weights from torch's random state, or those it starts from, on the engine's device."""
         network = model.build(len(self.pictures.classes), self.pictures.statistics())
         self.engine.place(network)
-        self._notice(model, network)
+        self._notice(network, *(shown_to(network) if is_source(model.name) else ()))
         return network
 
     def given(self, source: Source) -> Normalised:
@@ -119,17 +118,26 @@ class Experiment:
             LimbeckError: it does not answer with the classes of the data.
         """
         network = trained.given(source, self.pictures, self.engine)
-        self._notice(source, network)
+        self._notice(network, *shown_to(network))
         return network
 
-    def _notice(self, described: Network, network: Normalised) -> None:
-        notes = [described.shows(network), *network.notes] if is_source(described.name) else network.notes
-        self.notices |= dict.fromkeys(notes)
+    def kept(self, teacher: Weights) -> nn.Module:
+        """A teacher of a file that limbeck wrote, on the engine's device."""
+        network, side = self.engine.place(self.loaded(teacher.path)), files.read_metadata(teacher.path).get("side")
+        here = self.pictures.image_shape[0]
+        others = f"{teacher.path} learned on pictures of {side} x {side}, and these are {here} x {here}"
+        self._notice(network, *shown_to(network), *([others] if side not in (None, str(here)) else []))
+        return network
+
+    def _notice(self, network: nn.Module, *shown: str) -> None:
+        self.notices |= dict.fromkeys([*shown, *notes_of(network)])
 
     def introduce(self) -> None:
         """Says what is about to be done, with what, and why so."""
         recipe, say = self.recipe, self.console.say
         held = f", {len(self.held_out):,} held out" if len(self.held_out) else ""
+        without = int((self.pictures.labels < 0).sum())
+        held = f", {without:,} of them without a label{held}" if without else held
         say(f"recipe {recipe.name} -> {self.folder.path}")
         say(f"  {recipe.data.name}: {len(self.pictures):,} training pictures{held}")
         if (count := ranks.size()) > 1:
@@ -141,7 +149,7 @@ class Experiment:
     def network(self, how: Teacher, folder: Path, title: str, seed: int, teacher: nn.Module | None = None) -> nn.Module:
         """A trained network on the engine's device: trained now, unless its weights are there already."""
         if isinstance(how, Weights):
-            network = self.engine.place(self.loaded(how.path))
+            network = self.kept(how)
             self.folder.check(how.path)
             return network
         weights = folder / "weights.safetensors"
@@ -218,6 +226,7 @@ class Experiment:
                 evaluate=lambda network: {**peak.figures(), **figures(network, self.held_out, self.engine)},
                 another=lambda: self.fresh(how.student),
             )
+            self._tell_of_answers(how, teacher, seed)
             if self.tracking:
                 job.recorded = functools.partial(self.tracking.epochs, folder)
             with self.console.bar(label, job.steps_per_epoch * how.train.epochs) as bar:
@@ -225,3 +234,13 @@ class Experiment:
                 made = folded(fit(job))
         made.notes = notes  # type: ignore[assignment]
         return made
+
+    def _tell_of_answers(self, how: Training, teacher: nn.Module | None, seed: int) -> None:
+        """Says which answers are there from other runs; those of later seeds are this run's own."""
+        logits = self.recipe.logits
+        if teacher is None or not isinstance(logits, Kept) or seed != self.recipe.protocol.seeds[0]:
+            return
+        there, needed = logits.there(self.assignment(how, teacher), how.train.epochs)
+        if there:
+            views = f"{there:,} of {needed:,} views of each picture"
+            self.console.say(f"  the teacher's answers to {views} are in {logits.folder} already")

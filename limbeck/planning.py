@@ -73,6 +73,8 @@ def plan(recipe: Recipe, console: Console) -> FittingTable:
     console.say(f"recipe {recipe.name}: measuring two short epochs of each training")
     with tempfile.TemporaryDirectory(prefix="limbeck-") as folder:
         planner = _Planner(recipe, Path(folder), console)
+        for notice in planner.experiment.notices:
+            console.say(f"  {notice}")
         planner.work()
     title = f"{recipe.name}: what a run takes on this machine"
     table = FittingTable("images/s", "network", "pictures x epochs x seeds", title=title, title_justify="left")
@@ -117,7 +119,7 @@ class _Planner:
     def teacher(self, how: Teacher, title: str, judged_on: int) -> nn.Module:
         """Measures a teacher's own training, and its teacher's; returns a network that labels views."""
         if isinstance(how, Weights):
-            return self.experiment.engine.place(self.experiment.loaded(how.path))
+            return self.experiment.kept(how)
         if isinstance(how, Source):
             given = self.experiment.given(how)
             self.kept += _bytes(given)
@@ -153,11 +155,9 @@ class _Planner:
         self, how: Training, title: str, teacher: nn.Module, seeds: int, labelling: Kept, first: Speed, later: Speed
     ) -> None:
         """Adds a training with a teacher whose answers are kept: those that are there are not asked for again."""
-        name, pictures, tables = how.student.title(), len(self.pictures), labelling.tables(how.views, how.train.epochs)
-        there = 0
-        if labelling.folder is not None:
-            there = sum(map(labelling.answers(self.experiment.assignment(how, teacher)).has, tables))
-        missing = len(tables) - there
+        name, pictures = how.student.title(), len(self.pictures)
+        there, needed = labelling.there(self.experiment.assignment(how, teacher), how.train.epochs)
+        missing = needed - there
         self.kept += missing * pictures * len(self.pictures.classes) * HALF
         if isinstance(labelling, Table):
             if missing:

@@ -167,5 +167,5 @@ def stand_in(experiment: Experiment, how: Teacher, above: str) -> nn.Module:
         return _known(experiment, how, above).student_network.eval()
     with concerning(_typed(how, above)):
         if isinstance(how, Weights):
-            return experiment.engine.place(experiment.loaded(how.path))
+            return experiment.kept(how)
         return experiment.given(how)

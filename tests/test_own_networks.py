@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from limbeck import experiment, own, start, sweeps
+from limbeck import experiment, own, planning, start, sweeps
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.files import read_json, read_metadata, read_tensors
@@ -168,6 +168,10 @@ def test_it_says_what_it_does_to_networks(
     said = capsys.readouterr().out
     assert "  own.py:trained sees pictures as they are, in [0, 1]\n" in said
     assert "  timm/test_resnet sees pictures normalised by mean 0.5" in said
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning._Planner, "work", lambda planner: None)
+        assert main([*words[:-2], "--dry-run"]) == 0
+    assert "  own.py:trained sees pictures as they are, in [0, 1]\n" in capsys.readouterr().out
     note = "timm/test_resnet: its head of 1000 classes was replaced by a fresh one of 10."
     assert said.count(note) == 2  # before the training, and with the results
     assert note in read_json(Path("x/results.json"))["notes"]

@@ -10,7 +10,7 @@ from torch import nn
 from limbeck.models.cut import before, behind
 from limbeck.models.ensemble import Ensemble
 from limbeck.models.model import Model
-from limbeck.models.network import Statistics
+from limbeck.models.network import Statistics, shows
 from limbeck.models.normalised import Normalised, plain
 from limbeck.models.reused import Projector, ReusedHeadStudent, Shape
 from limbeck.spec import Spec
@@ -113,6 +113,14 @@ def described(network: nn.Module) -> Model | EnsembleModel | ReusedModel | None:
         return getattr(network, "description", None)
     members = tuple(described(member) for member in network.members)
     return EnsembleModel(members=members) if all(members) else None
+
+
+def shown_to(network: nn.Module) -> tuple[str, ...]:
+    """How pictures are shown to a network that limbeck built, or to each of those that answer as it, in words."""
+    if isinstance(network, Ensemble):
+        return tuple(dict.fromkeys(said for member in network.members for said in shown_to(member)))
+    model = described(network)
+    return (shows(model.title(), network),) if model and isinstance(network, Normalised) else ()
 
 
 def notes_of(network: nn.Module) -> tuple[str, ...]:

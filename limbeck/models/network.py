@@ -133,11 +133,6 @@ class Network(Spec):
             network.notes = (said,)
         return network
 
-    def shows(self, network: Normalised) -> str:
-        """How pictures are shown to a network that was made of this, in words."""
-        resized = f"resized to {network.size} x {network.size} (bilinear, antialiased), " if network.size else ""
-        return f"{self.title()} sees pictures {resized}{_by(network)}"
-
     def title(self) -> str:
         """What tables call it."""
         return short(self.name)
@@ -154,6 +149,12 @@ class Network(Spec):
     def _described(self, size: int | None) -> Network:
         """What is needed to make the network again, whose weights are then loaded."""
         raise NotImplementedError
+
+
+def shows(title: str, network: Normalised) -> str:
+    """How pictures are shown to a network of that title, in words."""
+    resized = f"resized to {network.size} x {network.size} (bilinear, antialiased), " if network.size else ""
+    return f"{title} sees pictures {resized}{_by(network)}"
 
 
 def _by(network: Normalised) -> str:

@@ -78,6 +78,11 @@ class Kept(Labelling):
         shape, say = (len(asked.pictures), len(asked.pictures.classes)), asked.console.say
         return Answers(self.folder or asked.folder, self._key(asked), shape, asked.title(), say)
 
+    def there(self, asked: Assignment, epochs: int) -> tuple[int, int]:
+        """How many of the tables that a training of so many epochs needs are in `folder`, and how many it needs."""
+        tables = self.tables(asked.views, epochs)
+        return (sum(map(self.answers(asked).has, tables)) if self.folder is not None else 0), len(tables)
+
     def check(self, asked: Assignment) -> None:
         if asked.taps:
             raise LimbeckError(

@@ -56,7 +56,9 @@ def test_runs_share_answers_where_they_depend_on_nothing_else(recipe: Recipe, vi
     ]
     assert kept < stages(longer.with_(teacher=teacher, logits=Stored()), "again")[1]
     views_asked.clear()
-    run(longer.with_(teacher=teacher), "longer")
+    said = io.StringIO()
+    start.run(longer.with_(teacher=teacher), Path("longer"), console=Console(file=said))
+    assert "  the teacher's answers to 2 of 3 views of each picture are in shared already\n" in said.getvalue()
     assert sum(views_asked) == 88
     (folder,) = Path("shared").iterdir()
     assert sorted(path.name for path in folder.iterdir()) == [
