@@ -45,7 +45,7 @@ def concerning(typed: str) -> Iterator[None]:
         raise LimbeckError(f"{typed}: {error}") from error
 
 
-def unknown(kind: str, name: str, known: Iterable[str], then: str = "") -> LimbeckError:
+def unknown(kind: str, name: str, known: Iterable[str], then: str = "", beside: Iterable[str] = ()) -> LimbeckError:
     """The error for a name that does not exist, with the nearest one and all the alternatives.
 
     Args:
@@ -53,9 +53,10 @@ def unknown(kind: str, name: str, known: Iterable[str], then: str = "") -> Limbe
         name: the name as the user typed it.
         known: the names that exist.
         then: a last sentence that says what to type next.
+        beside: others that may have been meant, and are not listed.
     """
     names = sorted(known)
-    near = nearest(name, names)
+    near = nearest(name, [*names, *beside])
     hint = f" Did you mean {near!r}?" if near else ""
     message = f"unknown {kind} {name!r}.{hint} Known: {', '.join(names) or 'none'}."
     return LimbeckError(f"{message} {then}".rstrip())

@@ -20,7 +20,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, nearest
 
 _MENDABLE = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -52,6 +52,23 @@ def mendable(path: Path, verb: str = "write") -> Iterator[None]:
                 f"cannot {verb} {path}: {_MENDABLE[error.errno]} and run the same command again."
             ) from error
         raise
+
+
+def near(path: Path, fits: Callable[[Path], bool]) -> Path | None:
+    """What fits, lies beside a path and is called almost so, its suffix apart; None where there is nothing such."""
+    try:
+        there = sorted(other.name for other in path.parent.iterdir() if other.name[0] != "." and fits(other))
+    except (OSError, ValueError):  # there is no such folder, it may not be looked into, or could not be called so
+        return None
+    stem = nearest(path.stem, [Path(name).stem for name in there], alike=0.6)
+    name = nearest(path.name, [name for name in there if Path(name).stem == stem], alike=0)
+    return path.with_name(name) if name else None
+
+
+def meant(path: Path, fits: Callable[[Path], bool]) -> str:
+    """ " Did you mean tr3.pth?", where there is nothing at a path but something `near` it."""
+    other = near(path, fits)
+    return f" Did you mean {other}?" if other else ""
 
 
 def make_folder(path: Path) -> Path:

@@ -16,7 +16,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from limbeck.errors import LimbeckError, nearest
+from limbeck import files
+from limbeck.errors import LimbeckError
 from limbeck.spec import Spec
 
 _BESIDE: set[Path] = set()  # folders that somebody imported from
@@ -121,9 +122,7 @@ def required(parameter: inspect.Parameter) -> bool:
 def refuse_absent(path: Path, advice: str = "") -> None:
     """Refuses a Python file that is not there, with one that is called nearly so; ``advice`` ends the message."""
     if not path.is_file():
-        others = [str(other) for other in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        near = nearest(str(path), others)
-        hint = f" Did you mean {near}?" if near else ""
+        hint = files.meant(path, lambda other: other.suffix == ".py")
         raise LimbeckError(f"file {path} does not exist.{hint} {advice}".rstrip())
 
 

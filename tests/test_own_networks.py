@@ -202,7 +202,7 @@ def test_what_cannot_be(recipe: Recipe, tiny: Recipe, fails: Fails) -> None:
         "run", "tiny", "--teacher", "net.pt+own.py:trained", "--objective.weight", "1", "--objective", "fitnet"
     )
     assert "features" in said
-    assert "gone.py does not exist. Did you mean own.py? Give path" in fails("run", "tiny", "--teacher", "gone.py:net")
+    assert "onw.py does not exist. Did you mean own.py? Give path" in fails("run", "tiny", "--teacher", "onw.py:net")
     said = fails("run", "tiny", "--teacher", "own.py:trained+own.py:trainee")
     assert said.startswith("error: --teacher own.py:trainee: unknown function in own.py: 'trainee'. Did you mean 'trai")
     Path("w.safetensors").touch()

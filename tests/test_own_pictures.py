@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from limbeck import data, files, start
+from limbeck import data, files, report, start
 from limbeck.cli import main
 from limbeck.console import Console
 from limbeck.data import Dataset
@@ -21,6 +22,8 @@ from limbeck.objectives import KD
 from limbeck.recipes import Data, Recipe, Weights, find
 from limbeck.report.page.facts import read_facts
 from limbeck.shipping import exporting, predicting
+from limbeck.shipping.card import model_card
+from limbeck.shipping.student import told
 from limbeck.training import Engine
 
 QUIET = Console(quiet=True)
@@ -134,6 +137,32 @@ class TestRun:
         shutil.rmtree(shapes)
         assert read_facts(Path("out")).pictures.startswith("The pictures of my-shapes cannot be had: ")
 
+    def test_what_is_exported_says_which_of_them_it_is(self, own: Recipe) -> None:
+        """The card of a student speaks of that one, and has the mean of all; the hub knows no pictures of one's own."""
+        run(own)
+        student, results = exporting.chosen(Path("out")), files.read_json(Path("out/results.json"))
+        assert student.run is not None
+        results["summary"]["my-shapes"]["accuracy"]["distilled"] = {"mean": 0.91, "ci95": 0.02, "n": 3}
+        results["not_measured"] = [{"what": "temperature scaling", "why": "No held-out picture: alone of seed 0."}]
+        for faultless, limits in ((False, ""), (True, "Not measured: temperature scaling.")):
+            scaled = {"role": "distilled", "seed": 0, "metric": "ece" if faultless else "ece_scaled"}
+            files.write_json(student.run.results, {**results, "measurements": [scaled]})
+            known = told(student)
+            assert known["limits"] == limits
+        assert known["what"].startswith(
+            "This is the distilled student of seed 0, from a limbeck run of the recipe `tiny`. It is one of 3 that "
+            "differ by their seeds, whose accuracy on the test set is 91.00 ± 2.00 % (mean and 95 % interval over"
+        )
+        form = {"name": "original", "file": None, "bytes": 1, "accuracy": 0.9, "same_answers": 1.0}
+        form |= {"latency_ms": 1.0, "latency_95_ms": 1.0, "images_per_second": 1.0}
+        exported = {"title": "resnet8", "dataset": "my-shapes", "n": 16, "picture": [16, 16], "device": "CPU"}
+        exported |= {"batch": 2, "forms": [form], "student": {"role": "distilled", "seed": 0}}
+        head = model_card(exported, ("round", "straight"), **known).split("---\n")[1]
+        assert "datasets:" not in head
+        assert "name: my-shapes\n      type: imagefolder\n" in head
+        Console(file=(shown := io.StringIO())).show(report.export_table(exported))
+        assert shown.getvalue().startswith("resnet8, the distilled student of seed 0, on my-shapes test (16), CPU")
+
     def test_changed_pictures_are_refused(self, own: Recipe, shapes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         conclude = concluding.conclude
         monkeypatch.setattr(concluding, "conclude", lambda *rest: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -152,7 +181,7 @@ class TestRun:
         run(own)
         assert weights("out") == before
         shutil.copy(shapes / "train" / "round" / "0.png", file)
-        assert "1 pictures are in two splits" in " ".join(run(own, fresh=True)["notes"])
+        assert "1 picture is in two splits" in " ".join(run(own, fresh=True)["notes"])
 
     def test_a_dry_run_and_a_sweep(self, own: Recipe, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
         monkeypatch.setitem(find.__globals__["CATALOGUE"], "own", lambda: own)
@@ -180,7 +209,11 @@ class TestUnlabelled:
         teacher = Weights(path=Path("out/teacher/weights.safetensors"))
         recipe = taught.with_(teacher=teacher, alone=None)
         TestUnlabelled.bare.__wrapped__(self, shapes)
-        results = run(recipe, "bare")
+        said = io.StringIO()
+        results = start.run(recipe.with_(data=recipe.data.with_(size=18)), "bare", console=Console(file=said)).results
+        assert "  my shapes: 60 training pictures, 60 of them without a label\n" in said.getvalue()
+        assert "  resnet14 x0.25 sees pictures normalised by mean 0." in said.getvalue()
+        assert f"  {teacher.path} learned on pictures of 16 x 16, and these are 18 x 18\n" in said.getvalue()
         assert {figure["role"] for figure in results["measurements"]} == {"teacher", "distilled"}
         assert set(results["summary"]) == {"my-shapes"}  # nothing is held out of pictures without a label
         rows = [json.loads(row) for row in Path("bare/seed0/distilled/metrics.jsonl").read_text().splitlines()]
@@ -216,7 +249,7 @@ class TestRecipe:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            ("--data.name ./gone", "--data.name ./gone: there is no folder or CSV ./gone. Check the path"),
+            ("--data.name ./xyz", "--data.name ./xyz: there is no folder or CSV ./xyz. Check the path"),
             ("--data.size 64", "--data.size 64: size = 64 is for pictures of your own; those of few keep theirs"),
             ("--data.name more/test", "more/test has no folder for any class"),
             ("--data.name lone --data.test-share 0", "lone has no test split (it has train and val)"),
@@ -237,7 +270,7 @@ def test_what_the_command_line_says_of_a_folder(shapes: Path, capsys: pytest.Cap
     said = capsys.readouterr().out
     assert "round    │    26 │   3 │    8" in said
     assert "24 pixels wide, 30 pixels high." in said
-    assert "1 broken files are left out: train/round/0.png is empty." in said
+    assert "1 broken file is left out (1 of train): train/round/0.png is empty." in said
     assert main(["data", "verify", "my shapes"]) == 2
     said = capsys.readouterr().out
     assert "train/round/0.png is empty" in said

@@ -4,14 +4,16 @@ and name it here."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
+from limbeck import files
 from limbeck.console import Console
 from limbeck.data import cifar10, cifar10_1, cifar100, digits
 from limbeck.data.dataset import Dataset
 from limbeck.data.entry import Entry, Status
 from limbeck.data.fetch import cache_folder
-from limbeck.data.pictures import Collection, is_own
+from limbeck.data.pictures import Collection, is_own, may_be_own
 from limbeck.data.pictures import title as own_title
 from limbeck.data.reading import Reading
 from limbeck.errors import LimbeckError, unknown
@@ -27,15 +29,20 @@ def resolve(name: str, reading: Reading | None = None) -> Entry | Collection:
     Folders are listed for it, and no picture is opened. The catalogue's names go first: ./digits is a folder.
 
     Raises:
-        LimbeckError: there is no such data set.
+        LimbeckError: there is no such data set, or it has a single class; or the name is empty.
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
+    if not name:
+        raise LimbeckError(
+            "no pictures are named, and this recipe has none of its own. Type --data.name FOLDER with a folder of "
+            "pictures, a CSV or hf/OWNER/NAME; --data.name digits tries it out."
+        )
     if is_own(name):
         return Collection(name, reading or Reading())
-    raise unknown(
-        "data set", name, CATALOGUE, "Type `limbeck data list` for what each is, or give a folder of pictures or a CSV."
-    )
+    then = "Type `limbeck data list` for what each is, or give a folder of pictures or a CSV."
+    beside = files.near(Path(name), may_be_own)
+    raise unknown("data set", name, CATALOGUE, then, [str(beside)] if beside else [])
 
 
 def title(name: str) -> str:

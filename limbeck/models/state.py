@@ -46,7 +46,7 @@ def read(path: Path) -> State:
 def refuse_absent(path: Path) -> None:
     """Refuses a file that is not there."""
     if not path.is_file():
-        raise LimbeckError(f"weights file {path} does not exist. Check the path.")
+        raise LimbeckError(f"weights file {path} does not exist.{files.meant(path, Path.is_file)} Check the path.")
 
 
 def load(

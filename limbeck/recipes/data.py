@@ -11,7 +11,8 @@ from limbeck.spec import Spec
 class _Named(Spec):
     name: str = Field(
         "digits",
-        description="Training set; see `limbeck data list`. Or a folder of pictures, a CSV, hf/OWNER/NAME.",
+        description="Training set; see `limbeck data list`. Or a folder of pictures, a CSV, hf/OWNER/NAME. Empty: one "
+        "has to be named.",
     )
     tests: tuple[str, ...] = Field((), description="Test sets; empty: the training set's own.")
 
@@ -19,7 +20,8 @@ class _Named(Spec):
 class Data(Reading, _Named):
     """Which pictures: a training set, and the test sets that the networks are judged on at the end.
 
-    The fields of `Reading` are for pictures of one's own alone.
+    The fields of `Reading` are for pictures of one's own alone. A recipe for pictures that only its user has names
+    none: its name is empty, and whoever asks for them is told to name some.
     """
 
     @field_validator("name")
@@ -44,6 +46,8 @@ class Data(Reading, _Named):
     @model_validator(mode="after")
     def _splits_are_there(self) -> Data:
         for name, split in ((self.name, "train"), *((name, "test") for name in self.test_sets())):
+            if not name:
+                continue
             found = resolve(name, self.reading(name))
             if isinstance(found, Collection) and not found.packaged and split not in found.splits:
                 has = f"it has {' and '.join(found.splits)}"
@@ -54,7 +58,7 @@ class Data(Reading, _Named):
 
     @model_validator(mode="after")
     def _same_classes(self) -> Data:
-        if not set(self.tests) - {self.name}:
+        if not self.name or not set(self.tests) - {self.name}:
             return self
         own = resolve(self.name, self).classes
         for test in self.tests:

@@ -12,9 +12,9 @@ from limbeck.training import SGD, AdamW, Schedule, Train
 def folder() -> Recipe:
     """Pictures of your own: a VGG of 13 layers teaches one of 8 with a tenth of its weights, on a CPU.
 
-    The folder has one folder for each class, or train, val and test and the classes in each. Without --data.name it
-    is tried out on digits. Pictures are brought to 32 pixels; larger ones tell more and take four times as long:
-    --data.size 64 --views.crop 8. Views are mirrored: --views.no-flip where left and right differ.
+    The folder has one folder for each class, or train, val and test and the classes in each; it has to be named.
+    Pictures are brought to 32 pixels; larger ones tell more and take four times as long: --data.size 64
+    --views.crop 8. Views are mirrored: --views.no-flip where left and right differ.
 
     Command: limbeck run folder --data.name path/to/folder
     Time and result: not measured.
@@ -22,7 +22,7 @@ def folder() -> Recipe:
     views, schedule = Views(), Schedule(decay="cosine", warmup=1)
     return Recipe(
         name="folder",
-        data=Data(name="digits"),
+        data=Data(name=""),
         views=views,
         teacher=Training(
             views=views,

@@ -33,6 +33,6 @@ def test_it_is_measured(script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     streaming.alone(str(tmp_path / "many"), setting, str(out))
     found = streaming.files.read_json(out)
     assert found["pictures"] == 57
-    assert found["broken"].startswith("3 broken files are left out: class0/000010.")
+    assert found["broken"].startswith("3 broken files are left out (3 of train): class0/000010.")
     assert found["memory"]["models"] <= found["memory"]["peak"]
     assert found["beyond_the_models"] == found["memory"]["peak"] - found["memory"]["models"]

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
+from limbeck.models import state
 from limbeck.models.model import Model
 from limbeck.models.normalised import Normalised, plain
 from limbeck.models.sources import Source, is_source, refuse_what_does_not_answer
@@ -130,6 +131,14 @@ def test_weights(file: Path, small: nn.Module, how: str) -> None:
     network = Source(name="own.py:network", weights=path).build(10)
     for name, tensor in plain(network).state_dict().items():
         assert torch.equal(tensor, state[name])
+
+
+def test_weights_by_nearly_their_name(tmp_path: Path) -> None:
+    (tmp_path / "teacher.pth").touch()
+    with pytest.raises(
+        LimbeckError, match=rf"does not exist\. Did you mean {tmp_path / 'teacher.pth'}\? Check the path"
+    ):
+        state.refuse_absent(tmp_path / "teacher.pht")
 
 
 def test_weights_that_are_none_or_of_another_network(file: Path, small: nn.Module) -> None:

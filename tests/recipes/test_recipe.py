@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from limbeck import start
+from limbeck.console import Console
 from limbeck.data.views import RandAugment, Views
 from limbeck.errors import LimbeckError
 from limbeck.models.model import Model
 from limbeck.objectives import KD, CrossEntropy, TfKD
-from limbeck.recipes import Data, Protocol, Recipe, Teachers, Training, Weights, digits
+from limbeck.planning import plan
+from limbeck.recipes import Data, Protocol, Recipe, Teachers, Training, Weights, digits, find
 from limbeck.recipes.recipe import from_json
 from limbeck.spec import Spec
 from limbeck.training import AdamW, Device, Schedule, Train
@@ -174,6 +177,16 @@ class TestDigest:
     )
     def test_everything_counts(self, recipe: Recipe, change: dict[str, Any]) -> None:
         assert recipe.with_(**change).digest() != recipe.digest()
+
+
+def test_a_recipe_for_anybodys_pictures_wants_them_named(tmp_path: Path) -> None:
+    """Before anything is made; and once they are named, it is the run that it was when it named some itself."""
+    quiet = Console(quiet=True)
+    for use in (lambda: start.run("folder", tmp_path / "out", console=quiet), lambda: plan(find("folder"), quiet)):
+        with pytest.raises(LimbeckError, match=r"^no pictures are named, .* Type --data\.name FOLDER with a folder of"):
+            use()
+    assert list(tmp_path.iterdir()) == []
+    assert find("folder").with_(data=Data(name="digits")).digest() == "705a6ff5"
 
 
 def test_the_test_sets_are_the_training_sets_own_unless_named() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from limbeck import files
 from limbeck.console import Console, size
 from limbeck.data.dataset import Dataset
 from limbeck.data.fetch import cache_folder
@@ -30,6 +31,11 @@ def is_own(name: str) -> bool:
     if name.startswith(hub.PREFIX) or name.endswith(".csv") or "/" in name:
         return True
     return os.path.exists(_path(name))  # noqa: PTH110 (false, too, where no file could have such a name)
+
+
+def may_be_own(path: Path) -> bool:
+    """Whether what lies there is a folder or a CSV."""
+    return path.is_dir() or path.suffix.lower() == ".csv"
 
 
 def title(name: str) -> str:
@@ -53,6 +59,16 @@ def _plain(text: str) -> str:
     return re.sub(r"[^\w.-]+", "-", text).strip("-") or "pictures"
 
 
+def _refuse_one(name: str, classes: tuple[str, ...]) -> None:
+    """Refuses a single class: whatever is asked, there is one answer, and all figures would be perfect."""
+    if len(classes) < 2:
+        raise LimbeckError(
+            f"{name} has a single class, {', '.join(classes)}, and a classifier tells two or more apart. Add pictures "
+            "of another (in a folder of pictures, an empty folder is enough to name one), or give another data set; "
+            "`limbeck data list` names those that limbeck knows."
+        )
+
+
 @contextlib.contextmanager
 def _readable() -> Iterator[None]:
     try:
@@ -72,7 +88,8 @@ class Collection:
         reading: how they become pictures of one size.
 
     Raises:
-        LimbeckError: there is nothing of that name, or no classes in it. No file is opened for that but a CSV.
+        LimbeckError: there is nothing of that name, or no two classes in it. No file is opened for that but a CSV; of
+            what a package reads, the classes are counted when they are asked for.
     """
 
     name: str
@@ -83,15 +100,15 @@ class Collection:
             hub.refuse_without_package(self.name)
         elif not os.path.exists(self.path):  # noqa: PTH110
             raise LimbeckError(
-                f"there is no folder or CSV {self.name}. Check the path, or type `limbeck data list` for the data sets "
-                "that limbeck knows."
+                f"there is no folder or CSV {self.name}.{files.meant(self.path, may_be_own)} Check the path, or type "
+                "`limbeck data list` for the data sets that limbeck knows."
             )
         elif self.path.is_file() and self.path.suffix.lower() != ".csv":
             raise LimbeckError(
                 f"{self.name} is a file, but no CSV. Give a folder of pictures, or a CSV of their paths."
             )
-        elif not self.path.is_file() and not hub.is_saved(self.path):
-            _ = self._layout
+        if not self.packaged:
+            _refuse_one(self.name, self.classes)
 
     @property
     def path(self) -> Path:
@@ -138,7 +155,9 @@ class Collection:
     def listing(self) -> Listing:
         """All the pictures, none of which is opened."""
         if self.packaged:
-            return hub.listing(self.name, None if self._hub else self.path, self.reading)
+            found = hub.listing(self.name, None if self._hub else self.path, self.reading)
+            _refuse_one(self.name, found.classes)
+            return found
         if self.path.is_file():
             return table.listing(self.path, self._rows, self.reading)
         with _readable():

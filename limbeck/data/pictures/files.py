@@ -33,8 +33,13 @@ def folders_in(path: Path) -> list[str]:
 
 
 def names_in(path: Path) -> list[str]:
-    """The names of the files in a folder, sorted; hidden ones are left out."""
-    return sorted(each.name for each in os.scandir(path) if each.is_file() and not each.name.startswith("."))
+    """The names of the files in a folder, sorted, links to nothing among them; hidden ones are left out."""
+    return sorted(each.name for each in os.scandir(path) if _is_file(each) and not each.name.startswith("."))
+
+
+def _is_file(each: os.DirEntry[str]) -> bool:
+    """Whether it is a file, or a link that leads nowhere: who looks at that finds a file that cannot be read."""
+    return each.is_file() or (each.is_symlink() and not os.path.exists(each.path))  # noqa: PTH110 (false, too, in circles)
 
 
 def files_below(path: Path, seen: frozenset[Path] = frozenset()) -> Iterator[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from limbeck.data.pictures.files import SUFFIXES, Files, files_below, folders_in, names_in
-from limbeck.data.pictures.listing import SPLIT_OF, UNLABELLED, Item, Listing, few, shared_out
+from limbeck.data.pictures.listing import SPLIT_OF, UNLABELLED, Item, Listing, counted, few, shared_out
 from limbeck.data.reading import Reading
 from limbeck.errors import LimbeckError
 
@@ -46,7 +46,7 @@ def layout(path: Path) -> Layout:
         found.setdefault("train", {})[""] = alone[0]
     if not any(name for split in found.values() for name in split):
         inside = sum(Path(name).suffix.lower() in SUFFIXES for name in names_in(path))
-        here = f" {inside:,} pictures lie in it directly." if inside else ""
+        here = f" {counted(inside, 'picture lies', 'pictures lie')} in it directly." if inside else ""
         raise LimbeckError(
             f"{path} has no folder for any class.{here} {_SHAPE}. Where no picture has a label, an empty folder names "
             "a class, and the pictures lie in the folder unlabelled."
@@ -86,11 +86,16 @@ def listing(path: Path, found: Layout, reading: Reading) -> Listing:
         ]
     splits, notes = shared_out(given, reading)
     if other:
-        notes.append(f"{len(other):,} files are no pictures by their names and are left out: {few(sorted(other))}.")
+        many = counted(
+            len(other), "file is no picture by its name and is", "files are no pictures by their names and are"
+        )
+        notes.append(f"{many} left out: {few(sorted(other))}.")
     if astray:
+        many = counted(
+            len(astray), "picture lies in no class's folder and is", "pictures lie in no class's folder and are"
+        )
         notes.append(
-            f"{len(astray):,} pictures lie in no class's folder and are left out: {few(sorted(astray))}. Those without "
-            "a label belong into a folder named unlabelled."
+            f"{many} left out: {few(sorted(astray))}. Those without a label belong into a folder named unlabelled."
         )
     files = Files(path)
     return Listing(classes, splits, files.read, files.stamp, tuple(notes))

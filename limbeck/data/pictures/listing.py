@@ -103,6 +103,11 @@ def _taken(items: tuple[Item, ...], count: int) -> tuple[tuple[Item, ...], tuple
     return tuple(items[at] for at in sorted(taken)), tuple(item for at, item in enumerate(items) if at not in taken)
 
 
+def counted(number: int, one: str, more: str) -> str:
+    """ "1 file is", "2,000 files are"."""
+    return f"{number:,} {one if number == 1 else more}"
+
+
 def few(names: Sequence[str], most: int = 5) -> str:
     """The first names, and how many more there are."""
     more = f", and {len(names) - most:,} more" if len(names) > most else ""

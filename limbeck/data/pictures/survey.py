@@ -14,7 +14,7 @@ import numpy as np
 from limbeck import files
 from limbeck.console import Console
 from limbeck.data.pictures.decoding import Broken, Decoded, decode
-from limbeck.data.pictures.listing import Item, Listing, few
+from limbeck.data.pictures.listing import Item, Listing, counted, few
 from limbeck.data.reading import Reading
 from limbeck.errors import LimbeckError
 
@@ -91,12 +91,17 @@ class Survey:
         """What is to be said of the pictures."""
         notes = [*self.listing.notes, *self.listing.notices()]
         if faults := self.faults():
-            notes.append(f"{len(faults):,} broken files are left out: {few(faults)}.")
+            broken = {
+                split: sum(bool(self.seen[item.where].fault) for item in items)
+                for split, items in self.listing.splits.items()
+            }
+            places = ", ".join(f"{number:,} of {split}" for split, number in broken.items() if number)
+            many = counted(len(faults), "broken file is", "broken files are")
+            notes.append(f"{many} left out ({places}): {few(faults)}.")
         if twins := self.twins():
+            many = counted(len(twins), "picture is", "pictures are")
             told = few([f"{other} is {where}" for where, other in twins], 3)
-            notes.append(
-                f"{len(twins):,} pictures are in two splits: {told}. What is learned by heart there counts as right."
-            )
+            notes.append(f"{many} in two splits: {told}. What is learned by heart there counts as right.")
         return tuple(notes)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from limbeck.data import Collection, Reading
+from limbeck.data import Collection, Reading, resolve
 from limbeck.data.pictures import folder, is_own
 from limbeck.data.pictures.listing import Item, shared_out
 from limbeck.errors import LimbeckError
@@ -57,8 +57,8 @@ class TestFolder:
         picture("flowers/astray.png")
         assert listed(flowers) == before
         first, second = Collection("flowers", ALL).listing.notes
-        assert first == "1 files are no pictures by their names and are left out: rose/about.txt."
-        assert second.startswith("1 pictures lie in no class's folder and are left out: astray.png. Those without")
+        assert first == "1 file is no picture by its name and is left out: rose/about.txt."
+        assert second.startswith("1 picture lies in no class's folder and is left out: astray.png. Those without")
 
     def test_unlabelled_pictures(self, flowers: Path, picture) -> None:
         picture("flowers/unlabelled/x.png")
@@ -104,13 +104,34 @@ class TestFolder:
         picture("one.png")
         assert refusal("one.png").startswith("one.png is a file, but no CSV.")
         picture("flat/1.png")
-        assert refusal("flat").startswith("flat has no folder for any class. 1 pictures lie in it directly. A folder")
+        assert refusal("flat").startswith("flat has no folder for any class. 1 picture lies in it directly. A folder")
         picture("mixed/train/cat/1.png")
         picture("mixed/more/1.png")
         assert refusal("mixed").startswith("mixed has train with folders in it beside more: are these splits, or clas")
         picture("two/val/cat/1.png")
         picture("two/valid/cat/1.png")
         assert "two folders for the val split: val, valid" in refusal("two")
+
+
+class TestOneClass:
+    @pytest.mark.parametrize("name", ["lone", "lone.csv"])
+    def test_it_is_refused_with_what_to_do(self, picture, name: str) -> None:
+        """Whatever is asked, there is one answer, and every figure would be perfect."""
+        picture("lone/cat/1.png")
+        Path("lone.csv").write_text("path,label\nlone/cat/1.png,cat\n")
+        said = f"{name} has a single class, cat, and a classifier tells two or more apart. Add pictures of another ("
+        assert refusal(name).startswith(said)
+        Path("lone/dog").mkdir()
+        assert Collection("lone", ALL).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("flowres", "'flowers'"), ("./flowres", "flowers"), ("lst.csv", "list.csv")]
+)
+def test_a_name_that_is_nearly_right(flowers: Path, name: str, meant: str) -> None:
+    Path("list.csv").touch()
+    with pytest.raises(LimbeckError, match=rf"Did you mean {meant}\?"):
+        resolve(name)
 
 
 class TestTable:
@@ -129,8 +150,8 @@ class TestTable:
 
     def test_paths_begin_where_it_lies(self, picture, quiet) -> None:
         picture("deep/pictures/a.png")
-        Path("deep/list.csv").write_text("path,label\npictures/a.png,cat\n")
-        assert len(Collection("deep/list.csv", ALL).load("train", quiet)) == 1
+        Path("deep/list.csv").write_text("path,label\npictures/a.png,cat\npictures/a.png,dog\n")
+        assert len(Collection("deep/list.csv", ALL).load("train", quiet)) == 2
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -199,4 +220,5 @@ def test_shares_leave_something() -> None:
 def test_the_folder_is_listed_as_it_is_now(flowers: Path) -> None:
     assert Collection("flowers", ALL).classes == ("rose", "tulip")
     shutil.rmtree(flowers / "rose")
-    assert Collection("flowers", ALL).classes == ("tulip",)
+    (flowers / "lily").mkdir()
+    assert Collection("flowers", ALL).classes == ("lily", "tulip")

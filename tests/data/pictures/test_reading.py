@@ -157,7 +157,9 @@ class TestFaults:
         assert len(resident) == 20
         assert torch.equal(resident.images, streamed.fetch(torch.arange(20)))
         (note,) = resident.notes
-        assert note.startswith("2 broken files are left out: rose/empty.png is empty, tulip/torn.png is damaged")
+        assert note.startswith(
+            "2 broken files are left out (2 of train): rose/empty.png is empty, tulip/torn.png is damaged"
+        )
 
     def test_a_file_of_a_csv_that_is_not_there(self, quiet: Console) -> None:
         Path("list.csv").write_text("path,label\nflowers/rose/0.png,a\nnowhere.png,b\n")
@@ -166,8 +168,17 @@ class TestFaults:
         ):
             Collection("list.csv", SMALL.with_(val_share=0, test_share=0)).load("train", quiet)
 
+    def test_a_link_to_nothing_is_one_of_them_and_each_is_counted_where_it_stands(self, flowers: Path) -> None:
+        """What is said to be held out is more than the whole ones among it: the difference is said, too."""
+        (flowers / "rose" / "gone.png").symlink_to("nowhere.png")
+        found = of(SMALL.with_(broken="skip", val_share=0.5, test_share=0), "val")
+        assert len(found) == 11
+        shares, note = found.notes
+        assert "12 of 23 labelled pictures (50 % of each class) are held out" in shares
+        assert note.startswith("3 broken files are left out (2 of train, 1 of val): rose/empty.png is empty, rose/gone")
+
     def test_nothing_is_left(self, quiet: Console) -> None:
-        Path("list.csv").write_text("path,label\nflowers/rose/empty.png,a\n")
+        Path("list.csv").write_text("path,label\nflowers/rose/empty.png,a\nflowers/rose/empty.png,b\n")
         with pytest.raises(LimbeckError, match=r"^list\.csv: there are no pictures in its train split"):
             Collection("list.csv", SMALL.with_(broken="skip", val_share=0, test_share=0)).load("train", quiet)
 
@@ -176,7 +187,7 @@ def test_the_same_picture_in_two_splits(picture) -> None:
     for number, place in enumerate(("train/a/1", "train/b/2", "test/a/3", "test/b/4")):
         picture(f"flowers/{place}.png", number % 3)
     assert of(SMALL.with_(val_share=0)).notes == (
-        "1 pictures are in two splits: test/b/4.png is train/a/1.png. What is learned by heart there counts as right.",
+        "1 picture is in two splits: test/b/4.png is train/a/1.png. What is learned by heart there counts as right.",
     )
 
 
