@@ -27,11 +27,14 @@ from limbeck import data, models, recipes
 from limbeck.console import Console
 from limbeck.data.views import make_views
 from limbeck.models.model import Model
+from limbeck.objectives import KD, CrossEntropy
 from limbeck.teachers import Answers, LiveTeacher, StoredLogits
 from limbeck.training import Device, Job, choose, fit
 from limbeck.training.job import LabelsViews
 
 Labeller = Literal["live", "stored", "none"]
+OBJECTIVE = KD(temperature=4, weight=0.9, labels=0.1)
+"""limbeck's, and torchdistill's."""
 _WORKERS = min(16, os.cpu_count() or 1)  # torchdistill's configuration has 16
 
 
@@ -48,7 +51,7 @@ class Workload:
     rounds: int = 5
     """Turns of each contender that count; one more warms up."""
     recipe: str = "cifar10_cpu"
-    """Recipe whose views, objective and optimizer limbeck uses."""
+    """Recipe whose views and optimizer limbeck uses."""
     batch_size: int = 128
     """Everybody's batch size but the lab's, which is 32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -184,7 +187,7 @@ def limbeck(
         labellers: dict[Labeller, LabelsViews | None] = {"live": live, "stored": stored, "none": None}
         job = Job(
             network=student,
-            objective=engine.place((recipe.alone if teacher == "none" else recipe.objective).build()),
+            objective=engine.place((CrossEntropy() if teacher == "none" else OBJECTIVE).build()),
             teacher=labellers[teacher],
             pictures=pictures,
             views=recipe.views,

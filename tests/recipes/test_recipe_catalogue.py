@@ -113,6 +113,8 @@ class TestEachRecipe:
         assert recipe.data.test_sets() == ("cifar10", "cifar10_1")
         assert recipe.protocol.holdout == 5000
         assert recipe.student.width == 0.5
+        assert recipe.student.batch_norm
+        assert recipe.digest() == "44ef9570"  # whose figures its docstring and studies/flagship have
 
 
 @pytest.mark.parametrize("look_up", [find, describe])
