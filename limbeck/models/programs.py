@@ -59,9 +59,8 @@ def refuse_missing_function(name: str) -> None:
         LimbeckError: the name is such a file's.
     """
     path = Path(name)
-    if path.suffix == ".py" and not path.is_file():
-        raise LimbeckError(f"file {name} does not exist. Give {FORMS}.")
     if path.suffix == ".py":
+        own.refuse_absent(path, f"Give {FORMS}.")
         raise LimbeckError(f"{name} is a file. Give the function of it that returns the network: {with_function(path)}")
 
 

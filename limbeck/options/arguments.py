@@ -266,12 +266,11 @@ def _no_such_option(name: str, known: Mapping[str, Option], chosen: Mapping[str,
         break
     last = plain.rpartition(".")[2].removeprefix("--")
     same = [typed for typed in known if typed.rpartition(".")[2].removeprefix("--") == last]
+    whole = {typed.removeprefix("--"): typed for typed in known}
     ends = {typed.rpartition(".")[2].removeprefix("--"): typed for typed in known}
-    like = (
-        nearest(plain[2:], [typed[2:] for typed in known], _ALIKE)
-        or ends.get(nearest(last, ends, _ALIKE) or "", "--")[2:]
-    )
-    near = same[:3] or ([f"--{like}"] if like else [])
+    wanted = ((plain.removeprefix("--"), whole), (last, ends))
+    like = [names[found] for word, names in wanted if (found := nearest(word, names, _ALIKE))]
+    near = same[:3] or like[:1]
     hint = f"Did you mean {' or '.join(near)}?" if near else "Type --help to see them all."
     meaning = known[near[0]].meaning if len(near) == 1 else ""
     return LimbeckError(f"{name}: there is no such option. {hint} {meaning}".rstrip())
