@@ -6,44 +6,33 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from limbeck import data, files, own, streams
+from limbeck import files, own, streams
 from limbeck.console import Console
 from limbeck.data import Dataset
 from limbeck.distillation import figures, prepared
-from limbeck.following import calling_others
-from limbeck.judging import concluding, trained
-from limbeck.models.composed import described, notes_of, shown_to
+from limbeck.errors import TrainingError
+from limbeck.following import Call, called_to, calling_others
+from limbeck.judging import concluding
+from limbeck.models.composed import described, notes_of
 from limbeck.models.ensemble import Ensemble
 from limbeck.models.folding import folded
-from limbeck.models.model import Model
-from limbeck.models.names import is_source
-from limbeck.models.normalised import Normalised
 from limbeck.models.sources import Source
-from limbeck.models.weights import load_network, save_network
+from limbeck.models.weights import save_network
 from limbeck.processes import ranks
 from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
 from limbeck.rehearsal import refuse_absent_networks, rehearse
 from limbeck.runs import RunFolder
-from limbeck.teachers import Assignment, Kept
+from limbeck.teachers import Kept
 from limbeck.trackers import Tracking
 from limbeck.training import Engine, fit
 from limbeck.training.memory import Peak, enough_memory
+from limbeck.workshop import Workshop, divided
 
 
-def divided(recipe: Recipe, engine: Engine, console: Console) -> tuple[Dataset, Dataset]:
-    """The pictures to train on and those that are held out, on the engine's device."""
-    whole = data.load(recipe.data.name, "train", console, recipe.data)
-    if recipe.data.has("val"):
-        return whole.to(engine.device), data.load(recipe.data.name, "val", console, recipe.data).to(engine.device)
-    kept, held = data.hold_out(whole, recipe.protocol.holdout)
-    return whole.subset(kept).to(engine.device), whole.subset(held).to(engine.device)
-
-
-class Experiment:
+class Experiment(Workshop):
     """One recipe being carried out in one folder.
 
     Made before the folder is, and before anything is trained: whatever can be found wrong is found wrong then.
@@ -61,12 +50,10 @@ class Experiment:
         console: Console,
         pictures: tuple[Dataset, Dataset] | None = None,
     ) -> None:
-        self.recipe, self.folder, self.engine, self.console = recipe, folder, engine, console
         refuse_absent_networks(recipe)
-        self.pictures, self.held_out = pictures or divided(recipe, engine, console)
+        super().__init__(recipe, folder, engine, console, pictures or divided(recipe, engine, console))
         self.tracking: Tracking | None = None
-        self.notices: dict[str, None] = {}  # what is to be said of the networks
-        self._files: WeakKeyDictionary[nn.Module, Path] = WeakKeyDictionary()  # that networks were read from
+        self._called_to: dict[Path, nn.Module] = {}
         if ranks.first():
             rehearse(self)
 
@@ -103,34 +90,6 @@ class Experiment:
             self.recipe.protocol.seeds[0] if seed is None else seed,
             teacher if taught else None,
         )
-
-    def fresh(self, model: Model) -> Normalised:
-        """A new network with weights from torch's random state, or those it starts from, on the engine's device."""
-        network = model.build(len(self.pictures.classes), self.pictures.statistics())
-        self.engine.place(network)
-        self._notice(network, *(shown_to(network) if is_source(model.name) else ()))
-        return network
-
-    def given(self, source: Source) -> Normalised:
-        """A teacher that limbeck did not make, on the engine's device.
-
-        Raises:
-            LimbeckError: it does not answer with the classes of the data.
-        """
-        network = trained.given(source, self.pictures, self.engine)
-        self._notice(network, *shown_to(network))
-        return network
-
-    def kept(self, teacher: Weights) -> nn.Module:
-        """A teacher of a file that limbeck wrote, on the engine's device."""
-        network, side = self.engine.place(self.loaded(teacher.path)), files.read_metadata(teacher.path).get("side")
-        here = self.pictures.image_shape[0]
-        others = f"{teacher.path} learned on pictures of {side} x {side}, and these are {here} x {here}"
-        self._notice(network, *shown_to(network), *([others] if side not in (None, str(here)) else []))
-        return network
-
-    def _notice(self, network: nn.Module, *shown: str) -> None:
-        self.notices |= dict.fromkeys([*shown, *notes_of(network)])
 
     def introduce(self) -> None:
         """Says what is about to be done, with what, and why so."""
@@ -186,22 +145,10 @@ class Experiment:
             members.append(self.network(member, home, f"{title} {number}", own_seed))
         return Ensemble(members)
 
-    def loaded(self, weights: Path) -> nn.Module:
-        """The network of a weights file, if it speaks of the same classes as the data."""
-        saved = load_network(weights, own.named(self.recipe))
-        trained.refuse_other_classes(weights, saved.classes, self.pictures)
-        self._files[saved.network] = weights
-        return saved.network
-
-    def assignment(self, how: Training, teacher: nn.Module, taps: tuple[str, ...] = ()) -> Assignment:
-        """What the teacher of a training is to label."""
-        view_seed, answers = self.recipe.protocol.view_seed, self.folder.answers
-        return Assignment(teacher, self.engine, self.pictures, how.views, view_seed, answers, self.console, taps)
-
     def train(self, how: Training, folder: Path, title: str, seed: int, teacher: nn.Module | None) -> nn.Module:
         """Trains one network, continuing from its checkpoint if there is one."""
         label = f"{title} ({how.student.title()})"
-        taught_by = self._files.get(teacher) if teacher else None
+        taught_by = self.read_from.get(teacher) if teacher else None
         everybody = calling_others(self.recipe, how, folder, title, seed, taught_by)
         with everybody, own.blamed(self.recipe), enough_memory(label, how.train, how.objective):
             peak = Peak(self.engine.device)
@@ -234,6 +181,19 @@ class Experiment:
                 made = folded(fit(job))
         made.notes = notes  # type: ignore[assignment]
         return made
+
+    def take_part(self, call: Call) -> None:
+        """Trains what another process has called this one to."""
+        teacher = None
+        if call.teacher is not None:
+            if call.teacher not in self._called_to:  # one is kept, for the next seeds
+                self._called_to = {call.teacher: self.engine.place(self.loaded(call.teacher))}
+            teacher = self._called_to[call.teacher]
+        try:
+            self.train(called_to(self.recipe, call), call.folder, call.title, call.seed, teacher)
+        except TrainingError as error:
+            if not error.lasting:
+                raise  # nobody else knows of it
 
     def _tell_of_answers(self, how: Training, teacher: nn.Module | None, seed: int) -> None:
         """Says which answers are there from other runs; those of later seeds are this run's own."""

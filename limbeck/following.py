@@ -1,20 +1,13 @@
-"""The trainings of a run in several processes: the first one calls the others to each, and they follow."""
+"""The trainings of a run in several processes: the first one calls the others to each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from torch import nn
-
-from limbeck.errors import TrainingError
 from limbeck.processes import ranks
 from limbeck.recipes.recipe import Recipe, Training
-
-if TYPE_CHECKING:
-    from limbeck.experiment import Experiment
 
 
 class Call(NamedTuple):
@@ -42,36 +35,9 @@ def calling_others(
     return ranks.calling(Call(_trainings(recipe).index(how), folder, title, seed, teacher))
 
 
-def follow(made: Callable[[], Experiment]) -> Any:
-    """Takes part in every training that the first process calls to.
-
-    Args:
-        made: makes this process's experiment, once the first training begins: the first process has fetched the data
-            by then.
-
-    Returns:
-        what the first process tells at the end.
-
-    Raises:
-        SystemExit: the first process ends with an error, of which it has spoken.
-    """
-    experiment: Experiment | None = None
-    teachers: dict[Path, nn.Module] = {}
-    while isinstance(told := ranks.told(), Call):
-        experiment = experiment or made()
-        how, teacher = _trainings(experiment.recipe)[told.place], None
-        if told.teacher is not None:
-            if told.teacher not in teachers:
-                teachers = {told.teacher: experiment.engine.place(experiment.loaded(told.teacher))}
-            teacher = teachers[told.teacher]
-        try:
-            experiment.train(how, told.folder, told.title, told.seed, teacher)
-        except TrainingError as error:
-            if not error.lasting:
-                raise  # nobody else knows of it
-    if told is None:
-        raise SystemExit(2)
-    return told
+def called_to(recipe: Recipe, call: Call) -> Training:
+    """The description of the training that a call is to."""
+    return _trainings(recipe)[call.place]
 
 
 def _trainings(recipe: Recipe) -> list[Training]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import nn
 
@@ -22,9 +20,7 @@ from limbeck.objectives import Batch, Known, Mixed, tapped
 from limbeck.recipes.recipe import Data, Recipe, Teacher, Teachers, Training, Weights, chain
 from limbeck.training.memory import enough_memory
 from limbeck.training.team import refuse_parts, refuse_small_batches
-
-if TYPE_CHECKING:
-    from limbeck.experiment import Experiment
+from limbeck.workshop import Workshop
 
 _PICTURES = 8
 
@@ -56,23 +52,23 @@ def _typed(how: Training | Weights | Source, above: str) -> str:
     return f"--{above}{field}".rstrip(".") + f" {name}"
 
 
-def rehearse(experiment: Experiment) -> None:
+def rehearse(workshop: Workshop) -> None:
     """Calls every objective that has a teacher, with that teacher, and what is of the user's own.
 
     Raises:
         LimbeckError: one of them cannot do what the training will ask.
     """
-    _refuse_empty_tests(experiment.recipe.data)
-    _refuse_large_batches(experiment.recipe, len(experiment.pictures))
-    _refuse_missing_labels(experiment.recipe, experiment.pictures)
-    for student in experiment.recipe.students().values():
+    _refuse_empty_tests(workshop.recipe.data)
+    _refuse_large_batches(workshop.recipe, len(workshop.pictures))
+    _refuse_missing_labels(workshop.recipe, workshop.pictures)
+    for student in workshop.recipe.students().values():
         for above, how in student.chain():
             if not isinstance(how, Training):
                 continue
             if is_source(how.student.name) or how.student.weights:
-                _try(experiment, how, above)
+                _try(workshop, how, above)
             if how.teacher or own.classes(how):
-                _rehearse(experiment, how, above)
+                _rehearse(workshop, how, above)
 
 
 def _refuse_empty_tests(wanted: Data) -> None:
@@ -113,17 +109,17 @@ def _refuse_large_batches(recipe: Recipe, pictures: int) -> None:
             refuse_small_batches(training.train, above)
 
 
-def _try(experiment: Experiment, how: Training, above: str) -> None:
+def _try(workshop: Workshop, how: Training, above: str) -> None:
     """Asks a student that limbeck did not make about a few pictures."""
-    engine, title = experiment.engine, how.student.title()
+    engine, title = workshop.engine, how.student.title()
     memory = enough_memory(f"a student's first pictures ({title})", how.train, how.objective)
     fork = torch.random.fork_rng(devices=engine.generators())
     with concerning(_typed(how, above)), own.blamed(how), memory, fork:
-        trained.refuse_other_answers(title, experiment.fresh(how.student).eval(), experiment.pictures, engine)
+        trained.refuse_other_answers(title, workshop.fresh(how.student).eval(), workshop.pictures, engine)
 
 
-def _rehearse(experiment: Experiment, how: Training, above: str) -> None:
-    engine, pictures, view_seed = experiment.engine, experiment.pictures, experiment.recipe.protocol.view_seed
+def _rehearse(workshop: Workshop, how: Training, above: str) -> None:
+    engine, pictures, view_seed = workshop.engine, workshop.pictures, workshop.recipe.protocol.view_seed
     index = torch.arange(min(_PICTURES, how.train.batch_size), device=engine.device)
     memory = enough_memory(f"a student's first pictures ({how.student.title()})", how.train, how.objective)
     with own.blamed(how), memory, torch.random.fork_rng(devices=engine.generators()):
@@ -133,7 +129,7 @@ def _rehearse(experiment: Experiment, how: Training, above: str) -> None:
             views, mixture = mix(how.views.mix, views, view_seed, step=0)
         images = engine.pictures(views)
         how.train.optimizer.build([nn.Parameter(torch.zeros(1))])
-        known = _known(experiment, how, above)
+        known = _known(workshop, how, above)
         refuse_parts(how.train, how.objective, known, above)
         networks = [network for network in (known.student_network, known.teacher_network) if network is not None]
         labels, now = pictures.labels[index], torch.zeros((), device=engine.device)
@@ -141,31 +137,31 @@ def _rehearse(experiment: Experiment, how: Training, above: str) -> None:
         batch = Batch(index, images, labels, step=now, epoch=now, progress=now, mixed=mixed)
         with torch.no_grad(), engine.precision():
             taps = how.objective.taps(known)
-            if known.teacher_network is not None and experiment.recipe.logits:
-                experiment.recipe.logits.check(experiment.assignment(how, known.teacher_network, taps[1]))
+            if known.teacher_network is not None and workshop.recipe.logits:
+                workshop.recipe.logits.check(workshop.assignment(how, known.teacher_network, taps[1]))
             listening = zip(networks, taps, strict=False)
             said = [tapped(network, taps, images) for network, taps in listening]
     objectives.rehearse(how.objective, known, said[0], said[1] if len(said) > 1 else None, batch, engine.place)
 
 
-def _known(experiment: Experiment, how: Training, above: str) -> Known:
+def _known(workshop: Workshop, how: Training, above: str) -> Known:
     """What an objective is told, of networks that are not trained yet."""
-    teacher = stand_in(experiment, how.teacher, f"{above}teacher.") if how.teacher else None
+    teacher = stand_in(workshop, how.teacher, f"{above}teacher.") if how.teacher else None
 
     def another() -> nn.Module:
-        return experiment.fresh(how.student)
+        return workshop.fresh(how.student)
 
-    return introduced(another(), teacher, how.objective, experiment.pictures, how.train, experiment.engine, another)
+    return introduced(another(), teacher, how.objective, workshop.pictures, how.train, workshop.engine, another)
 
 
-def stand_in(experiment: Experiment, how: Teacher, above: str) -> nn.Module:
+def stand_in(workshop: Workshop, how: Teacher, above: str) -> nn.Module:
     """A network such as this teacher will be, in eval mode; ``above`` stands before its fields' names."""
     if isinstance(how, Teachers):
-        members = [stand_in(experiment, member, f"{above}members.{n}.") for n, member in enumerate(how.members)]
+        members = [stand_in(workshop, member, f"{above}members.{n}.") for n, member in enumerate(how.members)]
         return Ensemble(members).eval()
     if isinstance(how, Training):
-        return _known(experiment, how, above).student_network.eval()
+        return _known(workshop, how, above).student_network.eval()
     with concerning(_typed(how, above)):
         if isinstance(how, Weights):
-            return experiment.kept(how)
-        return experiment.given(how)
+            return workshop.kept(how)
+        return workshop.given(how)

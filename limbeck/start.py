@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from limbeck.console import Console
 from limbeck.errors import LimbeckError
 from limbeck.experiment import Experiment
 from limbeck.folders import refuse_changed
-from limbeck.following import follow
+from limbeck.following import Call
 from limbeck.processes import ranks
 from limbeck.recipes.catalogue import recipe_of
 from limbeck.recipes.recipe import Recipe
@@ -62,7 +62,7 @@ def run(
     folder = folder_of(recipe, Path(out) if out else None)
     with ranks.joined(engine.device), ranks.leading():
         if not ranks.first():
-            return follow(lambda: Experiment(recipe, folder, engine, Console(quiet=True)))
+            return _follow(lambda: Experiment(recipe, folder, engine, Console(quiet=True)))
         with files.mendable(folder.path, "use"):
             complete = folder.results.exists() and not fresh
         experiment = None if complete else Experiment(recipe, folder, engine, console)
@@ -84,6 +84,29 @@ def run(
                 tracking.result(results)
             ranks.tell(result := Result(folder.path, results, made))
             return result
+
+
+def _follow(made: Callable[[], Experiment]) -> Result:
+    """Takes part in every training that the first process calls to.
+
+    Args:
+        made: makes this process's experiment, once the first training begins: the first process has fetched the data
+            by then.
+
+    Returns:
+        what the first process tells at the end.
+
+    Raises:
+        SystemExit: the first process ends with an error, of which it has spoken.
+    """
+    experiment: Experiment | None = None
+    while isinstance(told := ranks.told(), Call):
+        experiment = experiment or made()
+        experiment.take_part(told)
+    if told is None:
+        raise SystemExit(2)
+    assert isinstance(told, Result)
+    return told
 
 
 def page_of(folder: RunFolder, console: Console) -> Path | None:

@@ -37,7 +37,7 @@ from limbeck.console import Console
 from limbeck.data import Dataset, title
 from limbeck.errors import LimbeckError, TrainingError
 from limbeck.evaluation.results import key
-from limbeck.experiment import Experiment, divided
+from limbeck.experiment import Experiment
 from limbeck.folders import refuse_changed
 from limbeck.judging import concluding
 from limbeck.recipes import Training
@@ -45,6 +45,7 @@ from limbeck.runs import RunFolder
 from limbeck.sweeps.axes import Plan, Trial
 from limbeck.sweeps.shelf import Shelf
 from limbeck.training import choose
+from limbeck.workshop import divided
 
 SCHEMA = 1
 STUDENTS = ("alone", "distilled")
