@@ -42,6 +42,11 @@ def paired_sample_interval(gains: np.ndarray) -> float:
     return 1.96 * float(by_picture.std()) / math.sqrt(by_picture.size)
 
 
+def together(*doubts: float | None) -> float:
+    """Half-widths as one, taken as independent; None stands for none."""
+    return math.hypot(*(half or 0.0 for half in doubts))
+
+
 def beyond(mean: float, *doubts: float | None) -> bool:
-    """Whether a mean is farther from 0 than these half-widths together, taken as independent; None stands for none."""
-    return abs(mean) > math.hypot(*(half or 0.0 for half in doubts))
+    """Whether a mean is farther from 0 than these half-widths `together`."""
+    return abs(mean) > together(*doubts)

@@ -11,7 +11,7 @@ from limbeck.console import FittingTable, duration
 from limbeck.data import Status
 from limbeck.evaluation.assessment import SCALING
 from limbeck.evaluation.results import ONE_TEACHER, key
-from limbeck.evaluation.statistics import beyond
+from limbeck.evaluation.statistics import beyond, together
 from limbeck.report.wording import count
 
 
@@ -75,12 +75,13 @@ def verdict(results: dict[str, Any]) -> str:
         gain = metrics["accuracy"].get("gain")
         if gain is None or "/" in name:
             continue
-        points, sample = 100 * gain["mean"], 100 * gain["sample_ci95"]
+        points, sample = 100 * gain["mean"], f"± {100 * gain['sample_ci95']:.2f} from the test pictures"
         text = f"On {name} the {'teacher' if taught else 'objective'} was worth {points:+.2f} points of accuracy"
         if gain["ci95"] is None:
-            text += f" (one seed, another may say otherwise; ± {sample:.2f} from the test pictures alone)."
-            return text + ("" if told_from_zero(gain) else " That cannot be told from 0.")
-        text += f" ± {100 * gain['ci95']:.2f} (95 %, {gain['n']} seeds; ± {sample:.2f} from the test pictures alone)."
+            text += f" (one seed, another may say otherwise; {sample})."
+        else:
+            half, both = (100 * each for each in (gain["ci95"], together(gain["ci95"], gain["sample_ci95"])))
+            text += f" ± {half:.2f} (95 %, {gain['n']} seeds; {sample}, ± {both:.2f} together)."
         return text + ("" if told_from_zero(gain) else " That cannot be told from 0.")
     if any("gain" in metrics["accuracy"] for metrics in results["summary"].values()):
         return "There is no gain to report: no test set could be measured."

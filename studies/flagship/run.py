@@ -28,14 +28,14 @@ from limbeck.data import CATALOGUE
 from limbeck.environment import hardware, slug
 from limbeck.errors import LimbeckError, unknown
 from limbeck.evaluation.statistics import mean_with_interval
-from limbeck.objectives import KD, CrossEntropy, Standardised, TfKD
-from limbeck.recipes import Recipe, Training
+from limbeck.objectives import CrossEntropy, TfKD
+from limbeck.recipes import Recipe, Training, Weights
 from limbeck.training import Device, choose
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 GRACE_SECONDS = 20
-STANDARDISED = Standardised(of=KD(temperature=2, weight=3, labels=1))
+STANDARDISED = recipes.cifar10_cpu().objective
 """The best objective of those tried at half width, on the held-out split."""
 COMPLETE, FAILED = "complete", "failed: what it said is on the screen"
 STOPPED, LATE = "not measured: stopped when the time was up", "not measured: there was no time for it"
@@ -83,15 +83,18 @@ class Stage:
     run: Path | None = None
 
 
-def controls(flagship: Recipe) -> dict[str, Recipe]:
+def controls(flagship: Recipe, place: Path) -> dict[str, Recipe]:
     """What else a student might gain from at the same budget, so that "the teacher's worth" is not mere regularisation.
 
     Each is a recipe whose "distilled" student is the control; the student alone to compare it with is the flagship's,
     seed by seed. Self-distillation (Furlanello et al., ICML 2018): the teacher is the first seed's student alone.
+
+    Args:
+        flagship: what they are controls of.
+        place: the folder of its run, which has that student.
     """
-    assert flagship.alone is not None
     untaught = partial(flagship.with_, teacher=None, alone=None)
-    own = Training(views=flagship.views, student=flagship.student, train=flagship.train, objective=flagship.alone)
+    own = Weights(path=place / f"seed{flagship.protocol.seeds[0]}" / "alone" / "weights.safetensors")
     return {
         "label_smoothing": untaught(objective=CrossEntropy(label_smoothing=0.1)),
         "tf_kd": untaught(objective=TfKD()),
@@ -114,7 +117,7 @@ def stages(setting: Setting) -> Iterator[Stage]:
     places = ("--out", str(setting.out / "autopsy"), "--device.name", setting.device)
     yield Stage("autopsy", (sys.executable, str(ROOT / "studies" / "lab3" / "autopsy.py"), *shared, *epochs, *places))
     yield of_recipe("best", sized(recipes.cifar10_best(), setting), setting)
-    for name, control in controls(flagship).items():
+    for name, control in controls(flagship, setting.out / "flagship").items():
         yield of_recipe(f"control-{name}", control, setting)
 
 

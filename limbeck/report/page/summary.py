@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from limbeck.console import duration, size
+from limbeck.evaluation.statistics import together
 from limbeck.report.page.facts import Facts
 from limbeck.report.page.figures.cost import latency
 from limbeck.report.table import set_name, told_from_zero
@@ -74,7 +75,8 @@ def verdict(facts: Facts) -> Verdict:
     else:
         doubt = f"A 95{NBSP}% interval over {plural(seeds, 'seed')}, paired."
     if sample is not None:
-        doubt += f" That the test pictures are a sample adds ±{NBSP}{100 * sample:.2f} of its own."
+        doubt += f" That the test pictures are a sample adds ±{NBSP}{100 * sample:.2f} of its own"
+        doubt += f": ±{NBSP}{100 * together(gain['ci95'], sample):.2f} in all." if gain["ci95"] is not None else "."
     if "/" in judged:
         doubt += " No test set could be measured; these are held-out pictures."
     return Verdict(claim, doubt)

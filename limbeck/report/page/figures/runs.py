@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from limbeck.evaluation.statistics import together
 from limbeck.report.page.drawing import Figure, Panel
 from limbeck.report.page.figures import marks
 from limbeck.report.page.theme import LIGHT, ROLES, Style
@@ -99,8 +99,7 @@ def _differences(results: Mapping[str, Any], dataset: str) -> Figure | None:
 
 
 def _both(half: float | None, sample: float | None) -> float | None:
-    there = [each for each in (half, sample) if each is not None]
-    return math.hypot(*there) if there else None
+    return None if half is None and sample is None else together(half, sample)
 
 
 def _height(rows: int) -> int:
