@@ -61,7 +61,7 @@ def cifar10_best() -> Recipe:
     """The lab's student from a better teacher: WRN-28-4 (5.9 M parameters) teaches Network in Network (0.97 M).
 
     For a GPU. Long, consistent training: teacher and students see the same strong views (Beyer et al., CVPR 2022). The
-    student is that of `cifar10`, trained for longer, and taught by standardised logits beside the labels: at temperature
+    student is that of `cifar10`, trained for longer, and taught by standardised logits beside labels: at temperature
     4 these students' logits do not get where the teacher's are (studies/resnet56).
 
     Command: limbeck run cifar10_best
