@@ -26,6 +26,7 @@ from turns import Turns
 from limbeck import data, models, recipes
 from limbeck.console import Console
 from limbeck.data.views import make_views
+from limbeck.errors import LimbeckError
 from limbeck.models.model import Model
 from limbeck.objectives import KD, CrossEntropy
 from limbeck.teachers import Answers, LiveTeacher, StoredLogits
@@ -58,6 +59,18 @@ class Workload:
     """Where everybody computes."""
     threads: int | None = None
     """CPU threads of everybody; none leaves torch's choice."""
+
+    def check(self, side: int) -> None:
+        """Refuses what cannot be measured; ``side`` is that of the matrices whose product is the machine's peak.
+
+        Raises:
+            LimbeckError: an impossible setting.
+        """
+        recipes.find(self.recipe)
+        if self.rounds < 1:
+            raise LimbeckError(f"rounds = {self.rounds} is not possible: give 1 or more.")
+        if side < 64 or side % 64:
+            raise LimbeckError(f"side = {side} is not possible: give a multiple of 64.")
 
     def torch_device(self) -> str:
         """The device's name for torch."""

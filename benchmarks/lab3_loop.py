@@ -23,7 +23,7 @@ from lab3_page import Measured, page
 from machine import Others, matrix_products, training_gflop, versions
 from turns import referee
 
-from limbeck import data, files, models, recipes
+from limbeck import data, files, models
 from limbeck.console import Console
 from limbeck.environment import hardware, slug
 from limbeck.errors import LimbeckError, unknown
@@ -65,11 +65,7 @@ def main(setting: Setting, console: Console) -> None:
     """
     for name in set(setting.only) - set(CONTENDERS):
         raise unknown("contender", name, CONTENDERS)
-    recipes.find(setting.recipe)
-    if setting.rounds < 1:
-        raise LimbeckError(f"rounds = {setting.rounds} is not possible: give 1 or more.")
-    if setting.side < 64 or setting.side % 64:
-        raise LimbeckError(f"side = {setting.side} is not possible: give a multiple of 64.")
+    setting.check(setting.side)
     if setting.pictures < setting.batch_size:
         raise LimbeckError(f"pictures = {setting.pictures} is less than a batch of {setting.batch_size}. Give more.")
     engine = choose(Device(name=setting.torch_device(), threads=setting.threads))

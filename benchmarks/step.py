@@ -73,6 +73,10 @@ def main(setting: Setting, console: Console) -> None:
     """
     for name in set(setting.only) - set(CONTENDERS):
         raise unknown("contender", name, CONTENDERS)
+    setting.check(setting.side)
+    for batch_size in setting.batch_sizes:
+        if batch_size < 1:
+            raise LimbeckError(f"batch size {batch_size} is not possible: give 1 or more.")
     names = [name for name in CONTENDERS if not setting.only or name in setting.only]
     peer = "torchdistill"
     taking_part = [name for name in names if name != peer or importlib.util.find_spec(peer)]

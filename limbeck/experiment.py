@@ -22,7 +22,7 @@ from limbeck.models.folding import folded
 from limbeck.models.sources import Source
 from limbeck.models.weights import save_network
 from limbeck.processes import ranks
-from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights
+from limbeck.recipes.recipe import Recipe, Teacher, Teachers, Training, Weights, seed_above
 from limbeck.rehearsal import refuse_absent_networks, rehearse
 from limbeck.runs import RunFolder
 from limbeck.teachers import Kept
@@ -87,7 +87,7 @@ class Experiment(Workshop):
             how,
             self.folder.network(role, seed),
             "teacher" if seed is None else f"student {role}, seed {seed}",
-            self.recipe.protocol.seeds[0] if seed is None else seed,
+            self.recipe.teacher_seed if seed is None else seed,
             teacher if taught else None,
         )
 
@@ -119,8 +119,9 @@ class Experiment(Workshop):
                 made = self.together(how, folder, title, seed)
             else:
                 if teacher is None and how.teacher is not None:
-                    home = self.folder.above(folder, how.teacher, seed)
-                    teacher = self.network(how.teacher, home, f"teacher of {title}", seed)
+                    above = seed_above(how, seed, seed)
+                    home = self.folder.above(folder, how.teacher, above)
+                    teacher = self.network(how.teacher, home, f"teacher of {title}", above)
                 if how.student.weights is not None:
                     self.folder.check(how.student.weights)
                 made = self.train(how, folder, title, seed, teacher)

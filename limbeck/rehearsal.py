@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import nn
 
@@ -14,6 +16,7 @@ from limbeck.errors import LimbeckError, concerning
 from limbeck.judging import trained
 from limbeck.models import state
 from limbeck.models.ensemble import Ensemble
+from limbeck.models.folding import folded
 from limbeck.models.names import is_source
 from limbeck.models.sources import Source
 from limbeck.objectives import Batch, Known, Mixed, tapped
@@ -67,6 +70,8 @@ def rehearse(workshop: Workshop) -> None:
                 continue
             if is_source(how.student.name) or how.student.weights:
                 _try(workshop, how, above)
+            if len(workshop.pictures) % how.train.batch_size == 1:
+                _refuse_lone_picture(workshop, how, above)
             if how.teacher or own.classes(how):
                 _rehearse(workshop, how, above)
 
@@ -118,30 +123,59 @@ def _try(workshop: Workshop, how: Training, above: str) -> None:
         trained.refuse_other_answers(title, workshop.fresh(how.student).eval(), workshop.pictures, engine)
 
 
+def _refuse_lone_picture(workshop: Workshop, how: Training, above: str) -> None:
+    """Refuses a last batch of one picture to networks that normalise over what is one value there."""
+    with own.blamed(how), torch.random.fork_rng(devices=workshop.engine.generators()):
+        network, picture = workshop.fresh(how.student).train(), _batch(workshop, how, 1).images
+        try:
+            with torch.no_grad(), workshop.engine.precision():
+                network(picture)
+        except ValueError as error:
+            wanted = next(
+                size for size in itertools.count(how.train.batch_size + 1) if len(workshop.pictures) % size != 1
+            )
+            raise LimbeckError(
+                f"the last batch of an epoch has a single picture, which {how.student.title()} cannot learn from "
+                f"({error}). Type --{above}train.batch-size {wanted}"
+            ) from error
+
+
 def _rehearse(workshop: Workshop, how: Training, above: str) -> None:
-    engine, pictures, view_seed = workshop.engine, workshop.pictures, workshop.recipe.protocol.view_seed
-    index = torch.arange(min(_PICTURES, how.train.batch_size), device=engine.device)
+    engine = workshop.engine
     memory = enough_memory(f"a student's first pictures ({how.student.title()})", how.train, how.objective)
     with own.blamed(how), memory, torch.random.fork_rng(devices=engine.generators()):
-        views = make_views(pictures.fetch(index), index, how.views, view_seed, epoch=0)
-        mixture = None
-        if how.views.mix:
-            views, mixture = mix(how.views.mix, views, view_seed, step=0)
-        images = engine.pictures(views)
         how.train.optimizer.build([nn.Parameter(torch.zeros(1))])
         known = _known(workshop, how, above)
         refuse_parts(how.train, how.objective, known, above)
+        taps = how.objective.taps(known)
+        if known.teacher_network is not None and workshop.recipe.logits:
+            workshop.recipe.logits.check(workshop.assignment(how, known.teacher_network, taps[1]))
         networks = [network for network in (known.student_network, known.teacher_network) if network is not None]
-        labels, now = pictures.labels[index], torch.zeros((), device=engine.device)
-        mixed = Mixed(labels[mixture.partner], now + mixture.share) if mixture else None
-        batch = Batch(index, images, labels, step=now, epoch=now, progress=now, mixed=mixed)
-        with torch.no_grad(), engine.precision():
-            taps = how.objective.taps(known)
-            if known.teacher_network is not None and workshop.recipe.logits:
-                workshop.recipe.logits.check(workshop.assignment(how, known.teacher_network, taps[1]))
-            listening = zip(networks, taps, strict=False)
-            said = [tapped(network, taps, images) for network, taps in listening]
-    objectives.rehearse(how.objective, known, said[0], said[1] if len(said) > 1 else None, batch, engine.place)
+        listening, tried = list(zip(networks, taps, strict=False)), []
+        for size in _sizes(how, len(workshop.pictures)):
+            batch = _batch(workshop, how, size)
+            with torch.no_grad(), engine.precision():
+                tried.append((batch, [tapped(network, taps, batch.images) for network, taps in listening]))
+    for batch, said in tried:
+        objectives.rehearse(how.objective, known, said[0], said[1] if len(said) > 1 else None, batch, engine.place)
+
+
+def _sizes(how: Training, pictures: int) -> list[int]:
+    """Of the batches to try: some pictures, and as few as the last batch of an epoch has."""
+    whole, last = how.train.batch_size, pictures % how.train.batch_size
+    return sorted({min(_PICTURES, size) for size in (whole, last) if size}, reverse=True)
+
+
+def _batch(workshop: Workshop, how: Training, size: int) -> Batch:
+    """The first pictures as the training's first batch."""
+    engine, pictures, view_seed = workshop.engine, workshop.pictures, workshop.recipe.protocol.view_seed
+    index = torch.arange(size, device=engine.device)
+    views, mixture = make_views(pictures.fetch(index), index, how.views, view_seed, epoch=0), None
+    if how.views.mix:
+        views, mixture = mix(how.views.mix, views, view_seed, step=0)
+    labels, now = pictures.labels[index], torch.zeros((), device=engine.device)
+    mixed = Mixed(labels[mixture.partner], now + mixture.share) if mixture else None
+    return Batch(index, engine.pictures(views), labels, step=now, epoch=now, progress=now, mixed=mixed)
 
 
 def _known(workshop: Workshop, how: Training, above: str) -> Known:
@@ -160,7 +194,7 @@ def stand_in(workshop: Workshop, how: Teacher, above: str) -> nn.Module:
         members = [stand_in(workshop, member, f"{above}members.{n}.") for n, member in enumerate(how.members)]
         return Ensemble(members).eval()
     if isinstance(how, Training):
-        return _known(workshop, how, above).student_network.eval()
+        return folded(_known(workshop, how, above).student_network.eval())
     with concerning(_typed(how, above)):
         if isinstance(how, Weights):
             return workshop.kept(how)

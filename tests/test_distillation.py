@@ -58,6 +58,15 @@ def test_the_student_becomes_like_the_teacher(pictures: Dataset, objective: limb
     assert not any(module._forward_hooks for net in (teacher, student) for module in net.modules())
 
 
+def test_an_average_that_was_listened_to_can_be_kept(pictures: Dataset, tmp_path: Path) -> None:
+    """What is kept listens to nobody any more, and can be written as any module can."""
+    teacher, student = network(8, seed=0), network(4, seed=1)
+    how = Train(epochs=1, batch_size=32, ema=0.9)
+    kept = limbeck.distil(teacher, student, pictures, FitNet(), train=how, device=HERE, console=QUIET)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in kept.modules())
+    torch.save(kept, tmp_path / "student.pt")
+
+
 def test_it_continues_where_it_was_stopped(pictures: Dataset, tmp_path: Path) -> None:
     objective = KD() + FitNet(weight=1, labels=0)
 

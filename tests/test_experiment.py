@@ -223,6 +223,20 @@ def test_a_teacher_may_have_been_taught_itself(tiny: Recipe, jobs: list[tuple[Jo
     assert not list(result.folder.rglob("answers"))
 
 
+def test_generations_of_one_network_have_seeds_of_their_own(
+    tiny: Recipe, jobs: list[tuple[Job, dict[str, torch.Tensor]]]
+) -> None:
+    """Else the first seed's student would begin as its own teacher did."""
+    folder = run(recipes.born_again(tiny, generations=2)).folder
+    seeds = {job.folder.relative_to(folder).as_posix(): job.seed for job, _ in jobs}
+    assert [seeds[place] for place in ("teacher/teacher/teacher", "teacher/teacher", "teacher")] == [3, 3, 2]
+    assert [seeds[f"seed{seed}/{role}"] for seed in (0, 1) for role in ("alone", "distilled")] == [0, 0, 1, 1]
+    begun = {job.folder.relative_to(folder).as_posix(): weights for job, weights in jobs}
+    name = "network.head.unit.conv.weight"
+    assert len({begun[place][name].numpy().tobytes() for place in ("teacher/teacher", "teacher", "seed0/alone")}) == 3
+    assert torch.equal(begun["seed0/alone"][name], begun["seed0/distilled"][name])
+
+
 def test_a_teacher_that_knows_other_classes_is_refused(tiny: Recipe, few: str) -> None:
     model = Model(name="nin_cifar", width=0.0625)
     save_network(Path("seven.safetensors"), model.build(7, ([0.5] * 3, [0.5] * 3)), model, tuple("abcdefg"))

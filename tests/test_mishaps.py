@@ -327,6 +327,34 @@ def test_no_parts_for_an_objective_that_relates_a_batch(fails: Fails) -> None:
     assert not Path("x").exists()
 
 
+_NORMALISES_ALL = """
+from torch import nn
+
+
+def narrow(num_classes):
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 8), nn.BatchNorm1d(8))
+    return nn.Sequential(pooled, nn.Linear(8, num_classes))
+"""
+
+
+def test_a_last_batch_that_is_too_small_is_found_before_anything_is_trained(fails: Fails) -> None:
+    """Of 88 pictures in batches of 29, one is left."""
+    said = fails("run", "tiny", "--objective", "dist", "--train.batch-size", "29", "--out", "x")
+    assert "a batch of 1 is not possible: " in said
+    Path("net.py").write_text(_NORMALISES_ALL, encoding="utf-8")
+    said = fails("run", "tiny", "--student.name", "net.py:narrow", "--train.batch-size", "29", "--out", "x")
+    assert "the last batch of an epoch has a single picture, which net.py:narrow cannot learn from (" in said
+    assert said.endswith("). Type --train.batch-size 30\n")
+    assert not Path("x").exists()
+
+
+def test_taps_of_normalisation_that_will_be_folded_are_found_before_anything_is_trained(fails: Fails) -> None:
+    words = ["--teacher.student.batch-norm", "--objective", "fitnet", "--objective.student-taps", "features.stage3"]
+    said = fails("run", "tiny", *words, "--objective.teacher-taps", "features.conv5.norm", "--out", "x")
+    assert "there is no submodule 'features.conv5.norm' in AlexNet" in said
+    assert not Path("x").exists()
+
+
 def test_an_error_of_our_own_is_not_taken_for_a_lack_of_memory(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: Any, **options: Any) -> nn.Module:
         raise RuntimeError("shapes cannot be multiplied")

@@ -108,19 +108,25 @@ def _kernel(features: Tensor, gamma: float, order: int) -> Tensor:
 
 
 class CC(Featured):
-    """Correlation congruence (Peng et al., ICCV 2019), in RepDistiller's form, between learned embeddings."""
+    """Correlation congruence (Peng et al., ICCV 2019): of learned embeddings, as released, or by the paper's kernel."""
 
     name: Literal["cc"] = "cc"
+    later: ClassVar[tuple[str, ...]] = ("form", "gamma", "order")
     relates: ClassVar[bool] = True
     where: ClassVar[Where] = "embedding"
-    weight: float = Field(0.02, ge=0, description="Weight of the teacher's term.")
-    width: int = Field(128, ge=1, description="Of the embeddings.")
+    weight: float = Field(0.02, ge=0, description="Weight of the teacher's term; 0.02 is the released form's.")
+    width: int = Field(128, ge=1, description="Of the embeddings of the released form.")
+    form: Literal["released", "paper"] = Field("released", description="The released code, or the paper's formula.")
+    gamma: float = Field(0.4, gt=0, description="How fast the paper's kernel falls with the distance.")
+    order: int = Field(2, ge=1, description="Of the expansion of the paper's kernel.")
 
     def learned(self, known: Known) -> nn.Module:
         ((ours, theirs),) = self.shapes(known)
-        return CorrelationEmbeddings(ours[0], theirs[0], self.width)
+        return CorrelationEmbeddings(ours[0], theirs[0], self.width) if self.form == "released" else nn.Module()
 
     def loss(self, student: Outputs, teacher: Outputs, batch: Batch, learned: nn.Module) -> Tensor:
-        (ours,), (theirs,) = features(student.taps), features(teacher.taps)
-        said: Tensor = learned(pooled(ours), pooled(theirs))
+        (ours,), (theirs,) = ([pooled(each) for each in features(some.taps)] for some in (student, teacher))
+        if self.form == "paper":
+            return cc_kernel_loss(ours, theirs, self.gamma, self.order)
+        said: Tensor = learned(ours, theirs)
         return said

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
+from limbeck.models.maps import enough_to_normalise
 from limbeck.objectives.adapters import adapt, same_maps
 from limbeck.objectives.attention import attention
 from limbeck.objectives.checks import above_zero, same_shape
@@ -164,12 +165,8 @@ def _steps(
 
 
 def _through(steps: nn.Sequential, maps: Tensor) -> Tensor:
-    normalised = steps.training and any(isinstance(step, nn.BatchNorm2d) for step in steps)
-    if normalised and maps.shape[0] * maps.shape[2] * maps.shape[3] == 1:
-        raise LimbeckError(
-            f"maps {tuple(maps.shape)} hold one value a channel, which batch normalisation cannot train on: it needs "
-            "two. Take a batch of 2 or more, or batch_norm=False."
-        )
+    if any(isinstance(step, nn.BatchNorm2d) for step in steps):
+        enough_to_normalise(maps, steps)
     out: Tensor = steps(maps.float())
     return out
 

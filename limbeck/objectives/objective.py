@@ -158,25 +158,29 @@ class Sum(Objective):
             raise ValueError(f"{len(self.terms)} terms need as many weights, one of them above 0")
         return self
 
+    def _weighed(self) -> list[tuple[Objective, float]]:
+        """Those with a weight, and it: the others ask for nothing."""
+        return [(term, weight) for term, weight in zip(self.terms, self.weights, strict=True) if weight]
+
     def relating(self, known: Known | None = None) -> tuple[str, ...]:
-        terms = [term for term, weight in zip(self.terms, self.weights, strict=True) if weight]
-        return _once([term.relating(known) for term in terms])
+        return _once([term.relating(known) for term, _ in self._weighed()])
 
     @property
     def needs_teacher(self) -> bool:
-        return any(term.needs_teacher for term in self.terms)
+        return any(term.needs_teacher for term, _ in self._weighed())
 
     def student(self, known: Known) -> nn.Module:
-        for term in self.terms:
+        for term, _ in self._weighed():
             known = known.of(term.student(known))
         return known.student_network
 
     def taps(self, known: Known) -> Taps:
-        ours, theirs = zip(*(term.taps(known) for term in self.terms), strict=True)
+        ours, theirs = zip(*(term.taps(known) for term, _ in self._weighed()), strict=True)
         return _once(ours), _once(theirs)
 
     def build(self, known: Known | None = None) -> nn.Module:
-        return _Summed([term.build(known) for term in self.terms], self.weights)
+        terms, weights = zip(*self._weighed(), strict=True)
+        return _Summed([term.build(known) for term in terms], weights)
 
 
 class Taught(Objective):
@@ -239,7 +243,7 @@ class _Summed(nn.Module):
     def forward(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
         parts: dict[str, Tensor] = {}
         for term, weight in zip(self.terms, self._weights, strict=True):
-            for name, part in term(student, teacher, batch).items() if weight else ():
+            for name, part in term(student, teacher, batch).items():
                 parts[name] = parts[name] + weight * part if name in parts else weight * part
         return parts
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
+from limbeck.models.maps import enough_to_normalise
 from limbeck.objectives.adapters import same_maps
 from limbeck.objectives.checks import same_shape
 from limbeck.objectives.features import Featured, features
@@ -121,22 +122,15 @@ class _Fusion(nn.Module):
         self.attend = nn.Sequential(nn.Conv2d(2 * inside, 2, 1), nn.Sigmoid()) if fuses else None
 
     def forward(self, maps: Tensor, deeper: Tensor | None) -> tuple[Tensor, Tensor]:
-        self._check(maps)
+        enough_to_normalise(maps, self)
         inside = self.enter(maps)
         if self.attend is not None and deeper is not None:
             deeper = _resized(deeper, list(maps.shape[2:]))
             here, there = self.attend(torch.cat([inside, deeper], 1)).split(1, 1)
             inside = inside * here + deeper * there
         inside = _resized(inside, self.size)
+        enough_to_normalise(inside, self)
         return self.leave(inside), inside
-
-    def _check(self, maps: Tensor) -> None:
-        pixels = min(maps.shape[2] * maps.shape[3], self.size[0] * self.size[1])
-        if self.training and maps.shape[0] * pixels == 1:
-            raise LimbeckError(
-                f"maps {tuple(maps.shape)} leave one value a channel, which batch normalisation cannot train on: it "
-                "needs two. Take a batch of 2 or more."
-            )
 
 
 def _normalised(convolution: nn.Conv2d) -> nn.Sequential:

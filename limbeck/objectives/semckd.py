@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
-from limbeck.models.reused import average_down, enough_to_normalise
+from limbeck.models.maps import average_down, enough_to_normalise
 from limbeck.objectives.checks import same_shape
 from limbeck.objectives.features import Featured, features
 from limbeck.objectives.objective import Known

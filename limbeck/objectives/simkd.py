@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.models.composed import reuse
-from limbeck.models.reused import Shape, average_down
+from limbeck.models.maps import average_down
+from limbeck.models.reused import Shape
 from limbeck.objectives.checks import same_shape
 from limbeck.objectives.features import Featured, Where, features
 from limbeck.objectives.objective import Known, Taps

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from limbeck.errors import LimbeckError
-from limbeck.models.reused import enough_to_normalise
+from limbeck.models.maps import enough_to_normalise
 from limbeck.objectives.checks import same_shape
 from limbeck.objectives.features import Featured, Where, features, pooled
 from limbeck.objectives.objective import Known

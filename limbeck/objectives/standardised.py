@@ -77,7 +77,8 @@ class Standardised(Taught):
 
     @model_validator(mode="after")
     def _on_logits(self) -> Standardised:
-        if not isinstance(self.of, Taught) or isinstance(self.of, (Featured, Standardised)) or not self.of.weight:
+        taught = isinstance(self.of, Taught) and self.of.needs_teacher and self.of.weight
+        if not taught or isinstance(self.of, (Featured, Standardised)):
             raise ValueError(
                 f"of = {self.of.name!r} does not compare logits; choose kd, dkd, dist or another that does"
             )

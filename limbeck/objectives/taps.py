@@ -45,7 +45,7 @@ class Tapped:
 
     def __call__(self, images: Tensor) -> Outputs:
         """Logits as float32, and the taps by path."""
-        self._kept.clear()
+        self.forget()
         answer = self.network(images)
         if not isinstance(answer, Tensor):
             raise LimbeckError(
@@ -58,8 +58,12 @@ class Tapped:
         if missing:
             raise self._not_called(missing[0])
         taps = dict(self._kept)
-        self._kept.clear()
+        self.forget()
         return Outputs(logits, taps)
+
+    def forget(self) -> None:
+        """Lets go of what was heard when somebody else called the network."""
+        self._kept.clear()
 
     def close(self) -> None:
         """Stops listening."""

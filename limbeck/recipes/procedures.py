@@ -11,7 +11,7 @@ def born_again(recipe: Recipe, generations: int = 1) -> Recipe:
     """Born-again networks (Furlanello, Lipton, Tschannen, Itti, Anandkumar, ICML 2018).
 
     The student that the recipe describes is distilled, and becomes the teacher of a student like itself, as often as
-    there are generations. The last generation is what is compared with the student alone.
+    there are generations, each from a seed of its own. The last generation is what is compared with the student alone.
 
     Args:
         recipe: its objective needs a teacher.

@@ -138,6 +138,16 @@ def chain(teacher: Teacher | None, above: str = "") -> Iterator[tuple[str, Train
         yield above, teacher
 
 
+def seed_above(how: Training, seed: int, last: int) -> int:
+    """The seed of a network's teacher: ``seed``, or the one after ``last`` where both are networks of one make.
+
+    A teacher and a student with equal seeds see the pictures in one order; of one make, they would begin alike, too.
+    """
+    teachers = how.teacher.members if isinstance(how.teacher, Teachers) else (how.teacher,)
+    alike = any(isinstance(teacher, Training) and teacher.student == how.student for teacher in teachers)
+    return last + 1 if alike else seed
+
+
 def given_weights(teacher: Teacher | None) -> list[Path]:
     """The files with weights, made elsewhere, that networks of a teacher's chain are or start from."""
     found = []
@@ -209,6 +219,11 @@ class Recipe(Training):
     def listened_to(self) -> Teacher | None:
         """The teacher, where a student learns from it."""
         return self.teacher if any(how.teacher for how in self.students().values()) else None
+
+    @property
+    def teacher_seed(self) -> int:
+        """The first student's seed; one that no student has, where a student would begin as its teacher did."""
+        return seed_above(self, self.protocol.seeds[0], max(self.protocol.seeds))
 
     def students(self) -> dict[str, Training]:
         """The students of each seed by role, in the order in which they are trained.

@@ -35,7 +35,7 @@ class Shelf(RunFolder):
 
     @property
     def teacher(self) -> Path:
-        return self._of(self._recipe.listened_to, self._recipe.protocol.seeds[0])
+        return self._of(self._recipe.listened_to, self._recipe.teacher_seed)
 
     def student(self, seed: int, role: str) -> Path:
         return self._of(self._students.get(role), seed)

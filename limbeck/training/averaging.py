@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
-def average(network: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of the network's weights and buffers, a copy in ``module``."""
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+class Average:
+    """An exponential moving average of a network's weights and statistics, as a network of its own: ``module``.
+
+    torch's `AveragedModel` averages counters as well, one by one, and moves a counter to the device at every step.
+
+    Args:
+        network: what is averaged; copied as it is now.
+        decay: the share of the average that a step keeps.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(network)
+        ours, theirs = ([*each.parameters(), *each.buffers()] for each in (self.module, network))
+        pairs = list(zip(ours, theirs, strict=True))
+        self._averaged = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._counted = [pair for pair in pairs if not pair[0].is_floating_point()]
+        self._move = get_ema_multi_avg_fn(decay)
+
+    def update(self, step: int) -> None:
+        """Moves towards what the network has after a step of the training; the first one's, 0, is taken as it is."""
+        if step == 0:
+            _copy(self._averaged)
+        else:
+            ours, theirs = map(list, zip(*self._averaged, strict=True))
+            self._move(ours, theirs, step)
+
+    def count(self) -> None:
+        """Takes what the network counts, such as batches, as it is."""
+        _copy(self._counted)
+
+
+@torch.no_grad()
+def _copy(pairs: list[tuple[Tensor, Tensor]]) -> None:
+    for ours, theirs in pairs:
+        ours.copy_(theirs)
 
 
 def has_statistics(network: nn.Module) -> bool:

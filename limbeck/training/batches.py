@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -41,12 +41,12 @@ class Chunk(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A chunk's pictures and labels, and of this process's own the views and what the teacher says of them."""
+    """A chunk's pictures and labels, and of this process's own the views and who says what the teacher says of some."""
 
     places: Tensor
     views: Tensor
     labels: Tensor
-    taught: Outputs | None
+    taught: Callable[[slice], Outputs] | None
 
 
 class Shown(NamedTuple):
@@ -87,13 +87,9 @@ def shown(given: Given, part: Part, mixed: Mixed | None, batch: slice, team: Tea
     """What is shown of a part; ``mixed`` is of its batch."""
     where, own = part
     count = where.stop - where.start
-    taught = given.taught and team.whole(_slice(given.taught, own), count)
+    taught = team.whole(given.taught(own), count) if given.taught else None
     if mixed is not None:
         mixed = Mixed(mixed.labels[where.start - batch.start :][:count], mixed.share)
     # Who is mixed in is of the same batch, so that as many of those have a label.
     labelled = None if where == batch else (given.labels[batch] >= 0).float().mean()
     return Shown(given.places[where], given.views[own], given.labels[where], taught, mixed, labelled)
-
-
-def _slice(outputs: Outputs, part: slice) -> Outputs:
-    return Outputs(outputs.logits[part], {path: tap[part] for path, tap in outputs.taps.items()})

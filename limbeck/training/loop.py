@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,12 +20,13 @@ from limbeck.errors import LimbeckError, TrainingError
 from limbeck.objectives import Mixed, Outputs, Tapped, total
 from limbeck.processes import ranks
 from limbeck.training import checkpoint
-from limbeck.training.averaging import average, has_statistics, settle
+from limbeck.training.averaging import Average, has_statistics, settle
 from limbeck.training.batches import Given, Part, batch_of, chunked, cut, shown
 from limbeck.training.job import Job
 from limbeck.training.team import Team
 
 _SETTLED_BY = 5_000  # pictures
+_SAVING = 20  # times as long as a checkpoint takes passes before the next, at the least
 
 
 def fit(job: Job) -> nn.Module:
@@ -56,39 +59,40 @@ class _Training:
 
     def __init__(self, job: Job) -> None:
         self.job, self.team = job, Team(job.engine)
-        self.parameters = [*job.network.parameters(), *job.objective.parameters()]
+        self.apart = [list(module.parameters()) for module in (job.network, job.objective)]
+        self.parameters = [*itertools.chain(*self.apart)]
         self.optimizer = job.train.optimizer.build(self.parameters)
         self.names: tuple[str, ...] = ()  # of the objective's terms
+        self.average = Average(job.network, job.train.ema) if job.train.ema else None  # before anybody listens
         self.tapped = Tapped(job.network, job.taps)
         self.student = self.team.student(self.tapped)
         self.loss = self.team.step(job.network, job.objective, self._loss)
-        self.average = average(job.network, job.train.ema) if job.train.ema else None
         if job.engine.compiled:
             torch.compiler.reset()  # else a process may compile only a few trainings before torch falls back to eager
             # CUDA graphs replay a step at next to no cost, but reuse the gradients' memory: not while those add up.
             mode = "reduce-overhead" if job.train.accumulate == 1 else "default"
             self.loss = torch.compile(self._loss, dynamic=False, mode=mode)
         self.rows: list[dict[str, Any]] = []
-        self.saved = time.monotonic()
+        self.saved, self.saving = time.monotonic(), 0.0
 
     def epoch(self, epoch: int) -> dict[str, Any]:
         """Shows every picture once; returns the epoch's metrics."""
         job, train, began = self.job, self.job.train, time.monotonic()
         job.network.train()
+        self.tapped.forget()  # who looked at the network since: a compiled step would begin otherwise
         self.team.begin(job.seed, "dropout", epoch)
         order = streams.order(job.seed, epoch, len(job.pictures)).to(job.engine.device)
         tallies: list[Tensor] = []
         step = first = epoch * job.steps_per_epoch
-        size, batch_size, parts = (1 if job.taps else train.chunk), train.batch_size, train.accumulate
-        chunks = [chunked(index, batch_size, parts, self.team) for index in order.split(size * batch_size)]
+        batch_size, parts = train.batch_size, train.accumulate
+        chunks = [chunked(index, batch_size, parts, self.team) for index in order.split(train.chunk * batch_size)]
         made = [chunk.own if job.views.mix is None else chunk.places for chunk in chunks]  # partners may be others'
         for chunk, index, images in zip(chunks, made, job.pictures.each(made), strict=True):
             views = make_views(images, index, job.views, job.view_seed, epoch)
             labels = job.pictures.labels[chunk.places]
             mixed = [self._mix(step + number, views, labels, batch) for number, batch in enumerate(chunk.batches)]
             views = views if job.views.mix is None else views[chunk.rows]
-            taught = job.teacher.outputs(chunk.own, views, epoch) if job.teacher else None
-            given = Given(chunk.places, views, labels, taught)
+            given = Given(chunk.places, views, labels, self._teacher(chunk.own, views, epoch))
             seen: list[Tensor] = []
             for batch, partners in zip(chunk.batches, mixed, strict=True):
                 seen.append(self.step(step + len(seen), given, batch, partners))
@@ -101,23 +105,32 @@ class _Training:
         self._settle(epoch)
         return self._metrics(torch.cat(tallies), began)
 
+    def _teacher(self, index: Tensor, views: Tensor, epoch: int) -> Callable[[slice], Outputs] | None:
+        """What the teacher says of some of a chunk's pictures: of all of them at once, unless it tells features."""
+        teacher = self.job.teacher
+        if teacher is None:
+            return None
+        if self.job.taps:
+            return lambda some: teacher.outputs(index[some], views[some], epoch)
+        said = teacher.outputs(index, views, epoch)
+        return lambda some: Outputs(said.logits[some])
+
     def _settle(self, epoch: int) -> None:
         """Makes all processes' buffers the same, and gives averaged weights statistics of their own."""
         self.team.unite(self.job.network, self.job.objective)
         if self.average is not None:
+            self.average.count()
             if has_statistics(self.job.network) and ranks.first():
                 self._take_statistics(epoch)
-            self.team.unite(self.average, counting=False)
+            self.team.unite(self.average.module, counting=False)
 
     def _take_statistics(self, epoch: int) -> None:
         """Those of batch normalisation, from some of the epoch's views."""
         job = self.job
         some = streams.order(job.seed, epoch, len(job.pictures))[:_SETTLED_BY].to(job.engine.device)
-        parts = [some[part] for part in cut(slice(0, len(some)), -(-len(some) // job.train.batch_size))]
-        batches = (
-            job.engine.pictures(make_views(images, part, job.views, job.view_seed, epoch))
-            for part, images in zip(parts, job.pictures.each(parts), strict=True)
-        )
+        views = make_views(job.pictures.fetch(some), some, job.views, job.view_seed, epoch)
+        parts = cut(slice(0, len(some)), -(-len(some) // job.train.batch_size))
+        batches = (job.engine.pictures(views[part]) for part in parts)
         with torch.no_grad(), job.engine.precision():
             settle(self.kept(), batches)
 
@@ -144,13 +157,14 @@ class _Training:
                 (loss * share).backward()
             tally = tally + summed
         if job.train.clip:
-            nn.utils.clip_grad_norm_(self.parameters, job.train.clip)
+            for parameters in self.apart:  # so that what an objective learns does not shorten the student's steps
+                nn.utils.clip_grad_norm_(parameters, job.train.clip)
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average:
-            self.average.update_parameters(job.network)
+            self.average.update(step)
         return tally
 
     def _loss(
@@ -250,7 +264,8 @@ class _Training:
         job = self.job
         rate = self._rate((epoch + 1) * job.steps_per_epoch - 1)
         self.rows.append({"epoch": epoch + 1, "lr": rate, **metrics})
-        due = time.monotonic() - self.saved >= job.train.checkpoint_seconds
+        least = job.train.checkpoint_seconds
+        due = time.monotonic() - self.saved >= max(least, _SAVING * self.saving if least else 0)
         if not ranks.first() or (not due and epoch + 1 < job.train.epochs):
             return
         state = {
@@ -258,14 +273,16 @@ class _Training:
             "network": job.network.state_dict(),
             "objective": job.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "average": self.average.state_dict() if self.average else None,
+            "average": self.average.module.state_dict() if self.average else None,
             "rows": self.rows,
         }
         text = "".join(json.dumps(row) + "\n" for row in self.rows)
+        began = time.monotonic()
         files.write_bytes(job.folder / "metrics.jsonl", text.encode())  # first: after the last checkpoint nobody would
         checkpoint.save(job.folder / "checkpoint.pt", job.identity, state)
         job.recorded(self.rows)
         self.saved = time.monotonic()
+        self.saving = self.saved - began
 
     def resume(self) -> int:
         """Takes up the state of the checkpoint, if there is one; returns the epoch to go on with."""
@@ -289,7 +306,7 @@ class _Training:
             job.objective.load_state_dict(state["objective"])
             self.optimizer.load_state_dict(state["optimizer"])
             if self.average:
-                self.average.load_state_dict(state["average"])
+                self.average.module.load_state_dict(state["average"])
             self.rows, epoch = state["rows"], int(state["epoch"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise checkpoint.unusable(job.folder / "checkpoint.pt", "does not fit this training", error) from error

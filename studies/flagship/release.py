@@ -1,6 +1,6 @@
 """Writes a run's distilled student in half precision, and says what it is worth after rounding.
 
-python studies/flagship/release.py runs/flagship/flagship
+python studies/flagship/release.py runs/flagship/cifar10/flagship
 limbeck evaluate weights/nin_cifar-cifar10.safetensors
 """
 

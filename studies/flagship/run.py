@@ -3,8 +3,9 @@
     python studies/flagship/run.py --minutes 25
 
 Stages: the flagship with one seed, then five, and with another objective; the step benchmark; the autopsy of the lab;
-the best teacher; the controls at equal budget. Each is a command of its own that continues where it was stopped; what
-did not fit is done when this is started again. `results/HARDWARE.json` collects what is finished, after every stage.
+the best teacher; the controls at equal budget; the head without its ReLU. Each is a command of its own that continues
+where it was stopped; what did not fit is done when this is started again. `results/RECIPE-HARDWARE.json` collects what
+is finished, after every stage.
 """
 
 from __future__ import annotations
@@ -60,13 +61,18 @@ class Setting:
     device: str = "auto"
     """Where to compute."""
     out: Path = Path("runs/flagship")
-    """Where the runs are kept."""
+    """Where the runs are kept, in a folder for each recipe."""
     results: Path | None = None
-    """Where HARDWARE.json is written; by default the study's own results, those of a trial beside its runs."""
+    """Where RECIPE-HARDWARE.json is written; by default the study's own results, those of a trial beside its runs."""
     only: tuple[str, ...] = ()
     """Stages to do, by name; none: all of them."""
     list: bool = False
     """Only say what would be done."""
+
+    @property
+    def runs(self) -> Path:
+        """Where those of the recipe are kept."""
+        return self.out / self.recipe
 
     @property
     def trial(self) -> bool:
@@ -83,18 +89,15 @@ class Stage:
     run: Path | None = None
 
 
-def controls(flagship: Recipe, place: Path) -> dict[str, Recipe]:
+def controls(flagship: Recipe) -> dict[str, Recipe]:
     """What else a student might gain from at the same budget, so that "the teacher's worth" is not mere regularisation.
 
     Each is a recipe whose "distilled" student is the control; the student alone to compare it with is the flagship's,
-    seed by seed. Self-distillation (Furlanello et al., ICML 2018): the teacher is the first seed's student alone.
-
-    Args:
-        flagship: what they are controls of.
-        place: the folder of its run, which has that student.
+    seed by seed. Self-distillation (Furlanello et al., ICML 2018): the teacher is a student alone, of another seed.
     """
+    assert flagship.alone is not None
     untaught = partial(flagship.with_, teacher=None, alone=None)
-    own = Weights(path=place / f"seed{flagship.protocol.seeds[0]}" / "alone" / "weights.safetensors")
+    own = Training(views=flagship.views, student=flagship.student, train=flagship.train, objective=flagship.alone)
     return {
         "label_smoothing": untaught(objective=CrossEntropy(label_smoothing=0.1)),
         "tf_kd": untaught(objective=TfKD()),
@@ -114,17 +117,21 @@ def stages(setting: Setting) -> Iterator[Stage]:
     shared = ("--data", setting.data, "--width", str(setting.width))
     yield Stage("step", (sys.executable, str(ROOT / "benchmarks" / "step.py"), *shared, "--device", setting.device))
     epochs = ("--epochs", str(setting.epochs), "--longer", str(setting.epochs)) if setting.epochs is not None else ()
-    places = ("--out", str(setting.out / "autopsy"), "--device.name", setting.device)
+    places = ("--out", str(setting.runs / "autopsy"), "--device.name", setting.device)
     yield Stage("autopsy", (sys.executable, str(ROOT / "studies" / "lab3" / "autopsy.py"), *shared, *epochs, *places))
     yield of_recipe("best", sized(recipes.cifar10_best(), setting), setting)
-    for name, control in controls(flagship, setting.out / "flagship").items():
+    for name, control in controls(flagship).items():
         yield of_recipe(f"control-{name}", control, setting)
+    if flagship.student.name == "nin_cifar":
+        bare = flagship.student.with_(name="nin_cifar_no_relu")
+        teacher = Weights(path=setting.runs / "flagship" / "teacher" / "weights.safetensors")
+        yield of_recipe("no-relu", flagship.with_(student=bare, teacher=teacher), setting)
 
 
 def sized(recipe: Recipe, setting: Setting) -> Recipe:
     """The recipe at the size of a trial, where one is asked for."""
     if setting.width != 1:
-        recipe = recipe.with_(student=recipe.student.with_(width=setting.width))
+        recipe = recipe.with_(student=recipe.student.with_(width=setting.width * recipe.student.width))
     if setting.epochs is not None:
         recipe = recipe.with_(train=recipe.train.with_(epochs=setting.epochs))
     if setting.data != recipe.data.name:
@@ -142,7 +149,7 @@ def sized(recipe: Recipe, setting: Setting) -> Recipe:
 
 def of_recipe(name: str, recipe: Recipe, setting: Setting) -> Stage:
     """The stage that runs a recipe, written to a file for the command line to read."""
-    file, out = setting.out / f"{name}.json", setting.out / name
+    file, out = setting.runs / f"{name}.json", setting.runs / name
     if not setting.list:
         files.write_bytes(file, recipe.model_dump_json(indent=2).encode())
     return Stage(name, (sys.executable, "-m", "limbeck", "run", str(file), "--out", str(out)), out)
@@ -159,7 +166,8 @@ def main(setting: Setting, console: Console) -> int:
         raise unknown("stage", name, todo)
     ends = time.monotonic() + 60 * setting.minutes
     machine = hardware(choose(Device(name=setting.device)).device)
-    written = (setting.results or (setting.out if setting.trial else HERE / "results")) / f"{slug(machine)}.json"
+    results = setting.results or (setting.runs if setting.trial else HERE / "results")
+    written = results / f"{setting.recipe}-{slug(machine)}.json"
     told: dict[str, Any] = files.read_json(written)["stages"] if written.exists() else {}
     failed = False
     for stage in (todo[name] for name in todo if name in (setting.only or todo)):

@@ -52,6 +52,9 @@ def test_the_table(script):
     ("changes", "message"),
     [
         ({"only": ("labb",)}, "unknown contender 'labb'. Did you mean 'lab'?"),
+        ({"rounds": 0}, "rounds = 0 is not possible"),
+        ({"side": 100}, "side = 100 is not possible: give a multiple of 64"),
+        ({"batch_sizes": (128, 0)}, "batch size 0 is not possible"),
         ({"batch_sizes": (2048,)}, "batch size 2048 is more than the 1437 pictures of digits"),
     ],
 )

@@ -136,7 +136,9 @@ def test_they_compile_in_one_graph() -> None:
 
 def test_one_value_a_channel_cannot_be_normalised() -> None:
     translator = Translator((3, 1, 1), (6, 1, 1))
-    with pytest.raises(LimbeckError, match=r"maps \(1, 3, 1, 1\) hold one value a channel.*Take a batch of 2 or more"):
+    with pytest.raises(
+        LimbeckError, match=r"maps of shape \(1, 3, 1, 1\) have one value a channel.* 2 or more pictures"
+    ):
         translator(maps(1, 3, 1, 1))
     assert translator.eval()(maps(1, 3, 1, 1)).shape == (1, 3, 1, 1)
     assert Translator((3, 1, 1), (6, 1, 1), batch_norm=False)(maps(1, 3, 1, 1)).shape == (1, 3, 1, 1)

@@ -28,14 +28,14 @@ def test_the_order_of_worth(flagship: ModuleType) -> None:
     names = [stage.name for stage in flagship.stages(flagship.Setting(list=True))]
     assert names[:3] == ["flagship-first-seed", "flagship", "objective-standardised"]
     assert names[3:] == [
-        *("step", "autopsy", "best", "control-label_smoothing", "control-tf_kd", "control-self_distillation")
+        *("step", "autopsy", "best", "control-label_smoothing", "control-tf_kd", "control-self_distillation", "no-relu")
     ]
     assert not Path("runs").exists()
 
 
 def test_the_recipes_are_the_catalogues_own(flagship: ModuleType) -> None:
     list(flagship.stages(flagship.Setting()))
-    written = {path.stem: recipes.find(str(path)) for path in Path("runs/flagship").glob("*.json")}
+    written = {path.stem: recipes.find(str(path)) for path in Path("runs/flagship/cifar10").glob("*.json")}
     cifar10 = recipes.cifar10()
     assert written["flagship"] == cifar10.with_(protocol=cifar10.protocol.with_(seeds=(0, 1, 2, 3, 4)))
     assert written["flagship-first-seed"] == cifar10.with_(protocol=cifar10.protocol.with_(seeds=(0,)))
@@ -48,13 +48,18 @@ def test_the_recipes_are_the_catalogues_own(flagship: ModuleType) -> None:
     assert written["control-label_smoothing"].objective == CrossEntropy(label_smoothing=0.1)
     assert isinstance(written["control-tf_kd"].objective, TfKD)
     teacher = written["control-self_distillation"].teacher
-    assert isinstance(teacher, Weights)
-    assert teacher.path == Path("runs/flagship/flagship/seed0/alone/weights.safetensors")
+    assert isinstance(teacher, Training)
+    assert (teacher.student, teacher.train, teacher.objective) == (cifar10.student, cifar10.train, CrossEntropy())
+    assert written["control-self_distillation"].teacher_seed == 5
+    bare, whole = written["no-relu"], written["flagship"]
+    assert bare.student == whole.student.with_(name="nin_cifar_no_relu")
+    assert bare.teacher == Weights(path="runs/flagship/cifar10/flagship/teacher/weights.safetensors")
+    assert (bare.train, bare.objective, bare.protocol) == (whole.train, whole.objective, whole.protocol)
 
 
 def test_another_pair_has_the_same_stages(flagship: ModuleType) -> None:
     list(flagship.stages(flagship.Setting(recipe="cifar10_cpu", seeds=(0, 1, 2))))
-    written = {path.stem: recipes.find(str(path)) for path in Path("runs/flagship").glob("*.json")}
+    written = {path.stem: recipes.find(str(path)) for path in Path("runs/flagship/cifar10_cpu").glob("*.json")}
     pair = recipes.cifar10_cpu()
     assert written["flagship"] == pair
     control = written["control-label_smoothing"]
