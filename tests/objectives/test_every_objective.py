@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from limbeck.errors import LimbeckError
 from limbeck.models.model import Model
 from limbeck.objectives import (
+    CC,
     CRD,
     DIST,
     FSP,
@@ -35,6 +36,7 @@ from limbeck.objectives import (
     tapped,
     total,
 )
+from limbeck.objectives.cc import cc_kernel_loss
 
 STATISTICS = ((0.5,) * 3, (0.25,) * 3)
 COUNT, CLASSES = 6, 5
@@ -99,6 +101,21 @@ def test_it_teaches(name: str, teacher: str) -> None:
     assert sum(float(p.grad.abs().sum()) for p in setting.student.parameters() if p.grad is not None) > 0
     assert all(parameter.grad is not None for parameter in module.parameters())
     assert all(parameter.grad is None for parameter in setting.teacher.parameters())
+
+
+def test_congruence_by_the_papers_kernel() -> None:
+    """The form that learns nothing of its own: the kernels of the embeddings themselves."""
+    setting, objective = Setting(), CC(form="paper", weight=2, labels=0, gamma=0.3, order=3)
+    module = setting.build(objective)
+    assert not list(module.parameters())
+    setting.student.eval()
+    (ours, theirs) = objective.taps(setting.known)
+    said, taught = (
+        next(iter(tapped(network, taps, setting.images).taps.values()))
+        for network, taps in ((setting.student, ours), (setting.teacher, theirs))
+    )
+    expected = 2 * cc_kernel_loss(said.mean((2, 3)), taught.flatten(1), gamma=0.3, order=3)
+    torch.testing.assert_close(setting.parts(objective, module)["cc"], expected)
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if issubclass(Objective.members()[n], Taught) and n != "tf_kd"])
@@ -296,7 +313,7 @@ class TestFeatured:
             FitNet().build(known)
 
 
-@pytest.mark.parametrize("of", ["fitnet", "standardised", "cross_entropy"])
+@pytest.mark.parametrize("of", ["fitnet", "standardised", "cross_entropy", "tf_kd"])
 def test_standardisation_is_for_logits(of: str) -> None:
     with pytest.raises(LimbeckError, match=f"of = '{of}' does not compare logits"):
         Standardised(of=of)
