@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -113,7 +113,7 @@ class _Training:
         if self.job.taps:
             return lambda some: teacher.outputs(index[some], views[some], epoch)
         said = teacher.outputs(index, views, epoch)
-        return lambda some: Outputs(said.logits[some])
+        return lambda some: Outputs(said.logits[some], {path: tap[some] for path, tap in said.taps.items()})
 
     def _settle(self, epoch: int) -> None:
         """Makes all processes' buffers the same, and gives averaged weights statistics of their own."""
@@ -126,13 +126,18 @@ class _Training:
 
     def _take_statistics(self, epoch: int) -> None:
         """Those of batch normalisation, from some of the epoch's views."""
-        job = self.job
+        job, size = self.job, self.job.train.batch_size
         some = streams.order(job.seed, epoch, len(job.pictures))[:_SETTLED_BY].to(job.engine.device)
-        views = make_views(job.pictures.fetch(some), some, job.views, job.view_seed, epoch)
-        parts = cut(slice(0, len(some)), -(-len(some) // job.train.batch_size))
-        batches = (job.engine.pictures(views[part]) for part in parts)
+
+        def batches() -> Iterator[Tensor]:
+            chunks = some.split(job.train.chunk * size)
+            for index, images in zip(chunks, job.pictures.each(chunks), strict=True):
+                views = make_views(images, index, job.views, job.view_seed, epoch)
+                for part in cut(slice(0, len(index)), -(-len(index) // size)):
+                    yield job.engine.pictures(views[part])
+
         with torch.no_grad(), job.engine.precision():
-            settle(self.kept(), batches)
+            settle(self.kept(), batches())
 
     def _mix(self, step: int, views: Tensor, labels: Tensor, parts: list[Part]) -> Mixed | None:
         """Mixes the views of a batch, in place, where the job asks for it."""
