@@ -133,6 +133,8 @@ def test_every_figure_on_the_screen_is_in_it(result: start.Result) -> None:
         for key in ("mean", "ci95", "sample_ci95")
         if estimate.get(key) is not None
     }
+    gain = summary["few"]["accuracy"]["gain"]
+    percents.add(f"{100 * np.hypot(gain['ci95'], gain['sample_ci95']):.2f}")
     counts = {str(m["n"]) for m in results["measurements"]} | {str(entry["n"]) for entry in estimates}
     sizes = {f"{network['parameters'] / 1e3:.0f}" for network in results["networks"]}  # shown as "226 k"
     seconds = [network["seconds"] for network in results["networks"]]

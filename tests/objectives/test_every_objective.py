@@ -198,7 +198,7 @@ def test_a_batch_in_parts_is_the_whole_but_where_its_pictures_are_related(name: 
         share = torch.tensor(3 / COUNT)
         whole = loss(copy.deepcopy(module), 0, COUNT, None)
         parts = loss(module, 0, 4, share) + loss(module, 4, COUNT, share)
-    same = bool(torch.isclose(whole, parts, rtol=1e-4))
+    same = bool(torch.isclose(whole, parts, rtol=5e-6))  # pkt's relations make 3e-5 here; rounding makes 2e-7
     relates = bool(objective.relating(setting.known))
     assert same or relates
     assert not (same and relates) or (name, teacher) == ("semckd", "alexnet_cifar")  # one layer has all its attention

@@ -321,6 +321,6 @@ def test_a_teacher_is_shared_with_those_that_it_is_one_of(brief: Recipe) -> None
     networks = [load_network(folder / "weights.safetensors") for folder in found]
     teachers = [saved.model.title() for saved in networks if "alexnet" in saved.model.title()]
     title = one.student.title()
-    # alone with seeds 0 and 1; taught from seed 1; the two pairs
-    assert sorted(teachers) == sorted([title] * 3 + [f"2 of {title}"] * 2)
+    # alone with seeds 0, 1 and, as the teacher of its like, 2; taught from seed 1; the two pairs
+    assert sorted(teachers) == sorted([title] * 4 + [f"2 of {title}"] * 2)
     assert [row["failed"] for row in swept.results["trials"]] == [{}] * 3
