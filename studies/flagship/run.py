@@ -186,13 +186,16 @@ def main(setting: Setting, console: Console) -> int:
 
 
 def collected(stage: Stage) -> dict[str, Any]:
-    """A finished run's results and the environment of its last start, its command line excepted; nothing without."""
+    """A finished run's results and the environment of its last start, without what has paths of this machine."""
     results = stage.run / "results.json" if stage.run else None
     if results is None or not results.exists():
         return {}
     environment = files.read_json(results.with_name("environment.json"))["starts"][-1]
-    del environment["command"]  # it has paths of this machine
-    return {"results": files.read_json(results), "environment": environment}
+    del environment["command"]
+    found = files.read_json(results)
+    for absent in found["not_measured"]:
+        absent["why"] = absent["why"].partition(" Tried:")[0]
+    return {"results": found, "environment": environment}
 
 
 def compared(told: dict[str, Any]) -> dict[str, Any]:
