@@ -29,11 +29,12 @@ from limbeck import data, files, models
 from limbeck.console import Console
 from limbeck.environment import hardware, slug
 from limbeck.errors import LimbeckError, unknown
-from limbeck.training import Device, choose
+from limbeck.training import Device, Engine, choose
 
 H200_FLOOR_SECONDS = 0.175 / 50_000
 """An H200's time for one picture if everything were perfectly fused, worked out from its memory's speed (bf16)."""
 
+PEER = "torchdistill"
 LAB_PICTURES = 4096
 """The most that a turn of the lab's loop has; its batches are small, and on a GPU it is slow."""
 
@@ -66,7 +67,7 @@ CONTENDERS: dict[str, tuple[str, Callable[..., None]]] = {
 
 
 def main(setting: Setting, console: Console) -> None:
-    """Runs the benchmark, one batch size after another; shows its page and writes it.
+    """Runs the benchmark, one batch size after another; writes its page after each, and shows it at the end.
 
     Raises:
         LimbeckError: an impossible setting, or a contender that failed.
@@ -78,8 +79,7 @@ def main(setting: Setting, console: Console) -> None:
         if batch_size < 1:
             raise LimbeckError(f"batch size {batch_size} is not possible: give 1 or more.")
     names = [name for name in CONTENDERS if not setting.only or name in setting.only]
-    peer = "torchdistill"
-    taking_part = [name for name in names if name != peer or importlib.util.find_spec(peer)]
+    taking_part = [name for name in names if name != PEER or importlib.util.find_spec(PEER)]
     engine = choose(Device(name=setting.torch_device(), threads=setting.threads))
     available = len(data.load(setting.data, "train", console))
     others, peaks = Others(), dict[str, float]()
@@ -89,6 +89,8 @@ def main(setting: Setting, console: Console) -> None:
             peaks[product] = max(speed, peaks.get(product, 0.0))
 
     speeds: dict[int, Mapping[str, Sequence[float]]] = {}
+    out = setting.out or Path(__file__).parent / "results" / f"{slug(hardware(engine.device))}.md"
+    text = ""
     for batch_size in setting.batch_sizes:
         wanted = setting.pictures or (40_960 if engine.device.type == "cuda" else 2048)
         pictures = min(available, max(wanted, 2 * batch_size)) // batch_size * batch_size
@@ -101,22 +103,47 @@ def main(setting: Setting, console: Console) -> None:
             name: partial(CONTENDERS[name][1], workload=few if name == "lab" else workload) for name in taking_part
         }
         speeds[batch_size] = referee(contenders, setting.rounds, console, peak)
+        text = page(setting, names, taking_part, speeds, peaks, engine, others.share())
+        files.write_bytes(out, text.encode())  # what is measured by then, should it be stopped
+    console.show(text)
+    console.say(f"written to {out}")
+
+
+def page(
+    setting: Setting,
+    names: Sequence[str],
+    taking_part: Sequence[str],
+    speeds: Mapping[int, Mapping[str, Sequence[float]]],
+    peaks: Mapping[str, float],
+    engine: Engine,
+    others: float | None,
+) -> str:
+    """The page in Markdown.
+
+    Args:
+        setting: what was asked for.
+        names, taking_part: of all the contenders, and of those that are there.
+        speeds: as `table` has them.
+        peaks: GFLOP/s of the machine's matrix products.
+        engine: what limbeck decided.
+        others: the share of the processors' time that other programs took.
+    """
     machine = hardware(engine.device)
-    command = shlex.join(["python", "benchmarks/step.py", *sys.argv[1:]])
-    share = others.share()
     picture = torch.zeros(1, 3, 32, 32)
     student, teacher = (
         models.build(name, num_classes=10, width=setting.width) for name in ("nin_cifar", "alexnet_cifar")
     )
     gflop = training_gflop(student, picture) + forward_gflop(teacher, picture)
+    share = "unknown" if others is None else f"{100 * others:.1f} %"
     lines = [
         f"# A complete distillation step on {machine}",
         "",
-        f"Measured on {datetime.datetime.now(datetime.UTC):%Y-%m-%d} by `{command}`.",
+        f"Measured on {datetime.datetime.now(datetime.UTC):%Y-%m-%d} by "
+        f"`{shlex.join(['python', 'benchmarks/step.py', *sys.argv[1:]])}`.",
         "",
-        f"- {versions(*({peer} & set(taking_part)))}",
+        f"- {versions(*({PEER} & set(taking_part)))}",
         *(f"- limbeck: {reason}" for reason in engine.reasons if not reason.startswith("compile")),
-        f"- processor time taken by other programs meanwhile: {'unknown' if share is None else f'{100 * share:.1f} %'}",
+        f"- processor time taken by other programs meanwhile: {share}",
         "",
         *table(names, speeds, gflop / max(peaks.values()), machine),
         "",
@@ -125,11 +152,7 @@ def main(setting: Setting, console: Console) -> None:
         + ", ".join(f"{name} {speed:,.0f} GFLOP/s" for name, speed in peaks.items())
         + ". limbeck chooses its precision; the lab's loop and torchdistill compute in fp32, as they come.",
     ]
-    text = "\n".join(lines) + "\n"
-    console.show(text)
-    out = setting.out or Path(__file__).parent / "results" / f"{slug(machine)}.md"
-    files.write_bytes(out, text.encode())
-    console.say(f"written to {out}")
+    return "\n".join(lines) + "\n"
 
 
 def table(
