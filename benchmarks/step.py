@@ -103,7 +103,7 @@ def main(setting: Setting, console: Console) -> None:
             name: partial(CONTENDERS[name][1], workload=few if name == "lab" else workload) for name in taking_part
         }
         speeds[batch_size] = referee(contenders, setting.rounds, console, peak)
-        text = page(setting, names, taking_part, speeds, peaks, engine, others.share())
+        text = page(setting, names, speeds, peaks, engine, others.share())
         files.write_bytes(out, text.encode())  # what is measured by then, should it be stopped
     console.show(text)
     console.say(f"written to {out}")
@@ -112,7 +112,6 @@ def main(setting: Setting, console: Console) -> None:
 def page(
     setting: Setting,
     names: Sequence[str],
-    taking_part: Sequence[str],
     speeds: Mapping[int, Mapping[str, Sequence[float]]],
     peaks: Mapping[str, float],
     engine: Engine,
@@ -122,8 +121,7 @@ def page(
 
     Args:
         setting: what was asked for.
-        names, taking_part: of all the contenders, and of those that are there.
-        speeds: as `table` has them.
+        names, speeds: as `table` has them.
         peaks: GFLOP/s of the machine's matrix products.
         engine: what limbeck decided.
         others: the share of the processors' time that other programs took.
@@ -141,7 +139,7 @@ def page(
         f"Measured on {datetime.datetime.now(datetime.UTC):%Y-%m-%d} by "
         f"`{shlex.join(['python', 'benchmarks/step.py', *sys.argv[1:]])}`.",
         "",
-        f"- {versions(*({PEER} & set(taking_part)))}",
+        f"- {versions(*({PEER} & set().union(*speeds.values())))}",
         *(f"- limbeck: {reason}" for reason in engine.reasons if not reason.startswith("compile")),
         f"- processor time taken by other programs meanwhile: {share}",
         "",

@@ -26,6 +26,7 @@ class Average:
         ours, theirs = ([*each.parameters(), *each.buffers()] for each in (self.module, network))
         pairs = list(zip(ours, theirs, strict=True))
         self._averaged = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._ours, self._theirs = map(list, zip(*self._averaged, strict=True))
         self._counted = [pair for pair in pairs if not pair[0].is_floating_point()]
         self._move = get_ema_multi_avg_fn(decay)
 
@@ -34,8 +35,7 @@ class Average:
         if step == 0:
             _copy(self._averaged)
         else:
-            ours, theirs = map(list, zip(*self._averaged, strict=True))
-            self._move(ours, theirs, step)
+            self._move(self._ours, self._theirs, step)
 
     def count(self) -> None:
         """Takes what the network counts, such as batches, as it is."""
